@@ -1,0 +1,87 @@
+"""From rows as read to Data: split first, then fit on the training split, then apply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainkit.data.preprocessing import Preprocessing
+from trainkit.data.splitting import limit, split
+from trainkit.spec import Batch, Data, Rows, Spec, SplitName
+
+
+def prepare(
+    rows: Rows,
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    scaling: str = "standard",
+    train_rows: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    fitted: Mapping[str, Any] | None = None,
+) -> Data:
+    """Split, fit and transform. ``fitted`` (of a checkpoint) is applied instead of fitting anew.
+
+    Raises DataError for an empty split, a class with too few rows, or a value that does not fit.
+    """
+    labels = rows.targets if rows.target_kind == "class" else None
+    index = split(len(rows), labels, validation=validation, test=test, seed=seed)
+    if train_rows is not None:
+        index["train"] = limit(index["train"], labels, train_rows, seed)
+    preprocessing = Preprocessing.fit(rows, index["train"], scaling) if fitted is None else Preprocessing.restore(fitted)
+    splits = {name: transform(rows, numbers, preprocessing, dtype) for name, numbers in index.items()}
+    return Data(spec_of(rows, splits["train"], preprocessing), splits, preprocessing.content(), fingerprint(splits))
+
+
+def whole(rows: Rows, fitted: Mapping[str, Any], dtype: torch.dtype = torch.float32) -> Batch:
+    """Every row, with the preprocessing of a checkpoint."""
+    return transform(rows, np.arange(len(rows)), Preprocessing.restore(fitted), dtype)
+
+
+def transform(rows: Rows, index: np.ndarray[Any, Any], preprocessing: Preprocessing, dtype: torch.dtype) -> Batch:
+    """The rows numbered ``index`` as tensors on the CPU."""
+    targets = torch.from_numpy(preprocessing.targets(rows, index))
+    return Batch(
+        torch.from_numpy(preprocessing.inputs(rows, index)).to(dtype),
+        targets.to(dtype) if targets.is_floating_point() else targets,
+        torch.from_numpy(index),
+    )
+
+
+def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:
+    """The shapes and names that the training split shows."""
+    shape = tuple(train.inputs.shape[1:])
+    if rows.target_kind == "class":
+        counts = torch.bincount(train.targets, minlength=len(preprocessing.classes))
+        return Spec(
+            rows.kind,
+            shape,
+            len(preprocessing.classes),
+            "class",
+            classes=preprocessing.classes,
+            counts=tuple(counts.tolist()),
+            target_names=rows.target_names,
+        )
+    return Spec(
+        rows.kind,
+        shape,
+        len(preprocessing.center),
+        "number",
+        target_names=rows.target_names,
+        center=preprocessing.center,
+        scale=preprocessing.spread,
+    )
+
+
+def fingerprint(splits: Mapping[SplitName, Batch]) -> str:
+    """sha256 over every split's rows, inputs and targets: another file, seed or split gives another."""
+    digest = sha256()
+    for name in sorted(splits):
+        for tensor in splits[name]:
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

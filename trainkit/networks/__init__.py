@@ -1,0 +1,1 @@
+"""nn.Modules with flat arguments; they know nothing of config."""

@@ -1,0 +1,21 @@
+"""Sources: where the rows come from."""
+
+from typing import Annotated, Literal
+
+from trainkit.part import Part, Registry
+from trainkit.spec import Rows
+
+
+class Source(Part):
+    """Where the rows come from."""
+
+    def build(self, target: Literal["class", "number"] | None) -> Rows:
+        """Read all rows. ``target`` is the kind that the task wants, None when the source shall find out.
+
+        Raises ConfigError for a path that is not there, DataError for what is wrong inside.
+        """
+        raise NotImplementedError
+
+
+sources = Registry("sources", "source", Source)
+AnySource = Annotated[Source, sources]
