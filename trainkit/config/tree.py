@@ -1,0 +1,208 @@
+"""The Config: everything that a run is told, as one frozen tree of settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from trainkit.errors import Key
+from trainkit.part import IsPath, Part, PathSetting, Settings, fault
+from trainkit.parts import families
+from trainkit.parts.loggers import AnyLogger, loggers
+from trainkit.parts.models import AnyModel
+from trainkit.parts.optimizers import AnyOptimizer, optimizers
+from trainkit.parts.schedules import AnySchedule, schedules
+from trainkit.parts.sources import AnySource
+from trainkit.parts.tasks import AnyTask, tasks
+
+RUN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+Count = Annotated[int, Field(gt=0, le=10**12)]
+
+
+class Split(Settings):
+    """Shares of the rows that validate and test; the rest trains. Stratified for classes."""
+
+    validation: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the rows that decides which weights are best, and when to stop. 0: none."""
+    test: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the rows that is measured once, at the end. 0: none."""
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> Split:
+        if self.validation + self.test >= 1:
+            raise fault(("test",), f"validation and test take {self.validation + self.test:g} of the rows: none is left to train")
+        return self
+
+
+class Preprocess(Settings):
+    """What is fitted on the training split and applied to every split."""
+
+    scaling: Literal["standard", "none"] = "standard"
+    """standard: mean 0 and deviation 1, for each column of a table, each channel of an image, each feature of a sequence."""
+
+
+class EarlyStopping(Settings):
+    """Stop when an evaluation after another brings nothing better."""
+
+    monitor: str = "val_loss"
+    """What is watched: train_loss, val_loss, or val_ and a metric of the task. Also decides which weights are best."""
+    patience: int = Field(default=10, gt=0, le=10**9)
+    """So many evaluations without anything better end the training."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """A smaller change does not count as better."""
+
+
+class Training(Settings):
+    """How long, in which batches, and how watched."""
+
+    epochs: Count | None = 10
+    """Passes over the training split."""
+    steps: Count | None = None
+    """Optimizer steps, instead of epochs."""
+    batch_size: Count = 32
+    """Rows in one optimizer step."""
+    accumulate: Count = 1
+    """Pieces in which a batch goes through the network, to save memory; the step stays the same."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient (Pascanu et al. 2013, arXiv 1211.5063); null: as it is."""
+    early_stopping: EarlyStopping | None = None
+    """When to stop before the end; null: never."""
+    evaluate_every: Literal["epoch"] | Count = "epoch"
+    """Evaluate after every epoch, or after so many steps; always at the end."""
+    log_every: Count = 10
+    """Steps between two records of the loss."""
+    limit: Count | None = None
+    """Train on at most so many rows of the training split; null: all."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _epochs_or_steps(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("steps") is not None:
+            if data.get("epochs") is not None:
+                raise fault(("steps",), "epochs and steps are both given: keep one of them")
+            return {**data, "epochs": None}
+        return data
+
+    @model_validator(mode="after")
+    def _some_length(self) -> Training:
+        if self.epochs is None and self.steps is None:
+            raise fault(("epochs",), "neither epochs nor steps say how long to train")
+        if self.accumulate > self.batch_size:
+            raise fault(("accumulate",), f"a batch of {self.batch_size} rows cannot be cut into {self.accumulate} pieces")
+        return self
+
+
+class Checkpointing(Settings):
+    """When the state of the run is saved."""
+
+    every: Literal["epoch"] | Count = "epoch"
+    """Save after every epoch, or after so many steps; also whenever the best weights change, and at the end."""
+
+
+class Config(Settings):
+    """A training, told completely."""
+
+    trainkit: Literal[1] = 1
+    """Version of this format."""
+    name: Annotated[str, Field(pattern=RUN_NAME)] = "run"
+    """Names the run's folder; left out: the file's name."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Decides the split, the first weights, the order of the rows and dropout."""
+    data: AnySource
+    """Where the rows come from."""
+    split: Split = Split()
+    """Which share of the rows validates and tests."""
+    preprocess: Preprocess = Preprocess()
+    """What happens to the inputs first."""
+    model: AnyModel
+    """The network."""
+    task: AnyTask | None = None
+    """What the outputs mean; left out: follows from the target."""
+    optimizer: AnyOptimizer = Field(default_factory=optimizers.read_default)
+    """How gradients become steps."""
+    schedule: AnySchedule = Field(default_factory=schedules.read_default)
+    """How the learning rate changes with the step."""
+    training: Training = Training()
+    """How long, in which batches, and how watched."""
+    checkpoint: Checkpointing = Checkpointing()
+    """When the state is saved."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    """auto: fp32 on a CPU, bf16 on a GPU that has it."""
+    deterministic: bool = True
+    """Use only operations that give the same bits each time."""
+    threads: int | None = Field(default=None, gt=0, le=1024)
+    """Threads for the CPU; null: PyTorch's choice. Another number changes last digits."""
+    loggers: tuple[AnyLogger, ...] = Field(default_factory=lambda: (loggers.read("tensorboard"),))
+    """Where the numbers go, besides metrics.jsonl."""
+    plugins: tuple[PathSetting, ...] = ()
+    """Python files that bring parts of your own."""
+
+    @model_validator(mode="after")
+    def _monitor_is_measured(self) -> Config:
+        stopping = self.training.early_stopping
+        if stopping is None:
+            return self
+        place = ("training", "early_stopping", "monitor")
+        found = [self.task] if self.task else [part for name in tasks.names() if (part := tasks.find(name))]
+        known = {"train_loss", "val_loss", *(f"val_{measure}" for task in found for measure in task.measures)}
+        if stopping.monitor not in known:
+            raise fault(place, f"{stopping.monitor!r} is not measured; there are: {', '.join(sorted(known))}")
+        if self.split.validation == 0 and stopping.monitor.startswith("val_"):
+            raise fault(
+                place, f"{stopping.monitor} needs a validation split, and split.validation is 0: use train_loss, or give a share"
+            )
+        return self
+
+    def text(self) -> str:
+        """All of it as JSON, for the checkpoint."""
+        return json.dumps(self.model_dump(mode="json"))
+
+    def parts(self) -> Iterator[tuple[Key, Part]]:
+        """Every part with its key."""
+        return _parts(self, ())
+
+    def paths(self) -> list[Key]:
+        """The keys of all settings that name files, plugins left out."""
+        return [key for key in path_keys(self) if key[0] != "plugins"]
+
+    def plugin_parts(self) -> dict[str, str]:
+        """Which plugin file each part from outside came from: ``{"models/my_model": "my_model.py"}``."""
+        known = {f"{name}/{part}": file for name, family in families().items() for part, file in family.plugin_of.items()}
+        used = {
+            f"{name}/{part.name}"
+            for _, part in self.parts()
+            for name, family in families().items()
+            if isinstance(part, family.base)
+        }
+        return {name: file.replace("\\", "/").rpartition("/")[2] for name, file in known.items() if name in used}
+
+
+def _parts(settings: Settings, key: Key) -> Iterator[tuple[Key, Part]]:
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        for place, item in (
+            [((*key, name, i), v) for i, v in enumerate(value)] if isinstance(value, tuple) else [((*key, name), value)]
+        ):
+            if isinstance(item, Part):
+                yield place, item
+            if isinstance(item, Settings):
+                yield from _parts(item, place)
+
+
+def path_keys(settings: Settings, key: Key = ()) -> Iterator[Key]:
+    """The keys of all settings that are marked as paths and hold one."""
+    for name, field in type(settings).model_fields.items():
+        value, place = getattr(settings, name), (*key, name)
+        marked = any(isinstance(mark, IsPath) for mark in field.metadata) or "IsPath" in repr(field.annotation)
+        if marked and isinstance(value, str):
+            yield place
+        for part, item in [((*place, i), v) for i, v in enumerate(value)] if isinstance(value, tuple) else [(place, value)]:
+            if isinstance(item, Settings):
+                yield from path_keys(item, part)
+            elif marked and isinstance(item, str) and part != place:
+                yield part
