@@ -1,0 +1,1 @@
+"""The run and its state, the loop, device and precision, signals."""

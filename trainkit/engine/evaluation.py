@@ -1,0 +1,49 @@
+"""Measuring a network on a split, without disturbing training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainkit.data.batches import slices
+from trainkit.engine.hardware import Hardware
+from trainkit.parts.tasks import BuiltTask
+from trainkit.spec import Batch
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a split's evaluation found."""
+
+    metrics: dict[str, float]
+    """``loss``, and the task's measures."""
+    outputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A network, the task that judges it, and how many rows it sees at once (which decides last digits)."""
+
+    network: nn.Module
+    task: BuiltTask
+    hardware: Hardware
+    batch_size: int
+
+    def __call__(self, rows: Batch) -> Scores:
+        """Measure all of ``rows``, in order. Draws no random number; every module's own mode is put back."""
+        modes = [(module, module.training) for module in self.network.modules()]
+        self.network.eval()
+        try:
+            # no_grad: under inference_mode, tensors that a forward keeps would break later training.
+            with torch.no_grad(), self.hardware.autocast():
+                done = [(self.task(self.network, part), self.task.weight(part)) for part in slices(rows, self.batch_size)]
+        finally:
+            for module, mode in modes:  # network.train() would wake the batch norm of a frozen part
+                module.training = mode
+        outputs = torch.cat([part["outputs"].to(self.hardware.dtype) for part, _ in done])
+        total = sum(weight for _, weight in done)
+        loss = torch.stack([part["loss"] * weight for part, weight in done]).sum() / total
+        return Scores({"loss": loss.item(), **self.task.metrics(outputs, rows.targets)}, outputs, rows.targets)

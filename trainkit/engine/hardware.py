@@ -1,0 +1,120 @@
+"""Where a run computes: device, precision, threads, determinism. Each choice comes with its reason."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trainkit.errors import SetupError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device and a precision that it can do."""
+
+    device: torch.device
+    precision: str
+    device_reason: str
+    precision_reason: str
+
+    @classmethod
+    def choose(cls, device: str, precision: str) -> Hardware:
+        """Raises SetupError for a device or a precision that this machine or its torch does not have."""
+        found, device_reason = _device(device)
+        chosen, precision_reason = _precision(precision, found)
+        return cls(found, chosen, device_reason, precision_reason)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of weights and inputs; bf16 keeps fp32 weights and computes under autocast."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context for a forward pass."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def reseed(self, number: int) -> None:
+        """Seed the generators that dropout draws from."""
+        torch.default_generator.manual_seed(number)  # 1 µs, where torch.manual_seed takes 76
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index or 0].manual_seed(number)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(number)
+
+
+def _device(name: str) -> tuple[torch.device, str]:
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        if cuda:
+            return torch.device("cuda", 0), "a CUDA GPU is there"
+        return (torch.device("mps"), "an Apple GPU is there") if mps else (torch.device("cpu"), "no GPU that this PyTorch can use")
+    if name.startswith("cuda"):
+        if not cuda:
+            built = (
+                "no CUDA GPU is usable here" if torch.version.cuda else f"this PyTorch ({torch.__version__}) is built without CUDA"
+            )
+            raise SetupError(f"device {name}: {built}.", key=("device",), suggestion="Use `device: cpu` or `device: auto`.")
+        index = int(name.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise SetupError(
+                f"device {name}: this machine has {torch.cuda.device_count()} CUDA GPU(s), counted from 0.",
+                key=("device",),
+                suggestion="Use `device: cuda` for the first.",
+            )
+        return torch.device("cuda", index), "asked for"
+    if name == "mps" and not mps:
+        raise SetupError(
+            "device mps: no Apple GPU is usable here.", key=("device",), suggestion="Use `device: cpu` or `device: auto`."
+        )
+    return torch.device(name), "asked for"
+
+
+def _precision(name: str, device: torch.device) -> tuple[str, str]:
+    if name == "auto":
+        if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "this GPU computes it"
+        return "fp32", "always on a CPU" if device.type == "cpu" else "this GPU has no bf16"
+    if name == "fp64" and device.type == "mps":
+        raise SetupError("precision fp64: Apple GPUs have none.", key=("precision",), suggestion="Use `device: cpu`.")
+    return name, "asked for"
+
+
+def processor() -> str:
+    """What decides a CPU's last digits: its kind and the instructions that torch uses of it."""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+@contextmanager
+def prepared(threads: int | None, deterministic: bool) -> Iterator[None]:
+    """Set torch's global switches for one job, and put them back: they are this process's, not ours."""
+    switches: Any = torch.utils.deterministic
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), switches.fill_uninitialized_memory
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA's matrix products ask for it
+    _set_deterministic(deterministic)
+    switches.fill_uninitialized_memory = False  # a memset for each new tensor, and we read none unwritten
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        _set_deterministic(before[1])
+        switches.fill_uninitialized_memory = before[2]
+
+
+def _set_deterministic(on: bool) -> None:
+    # torch.use_deterministic_algorithms is this call, and imports torch._inductor besides: 2 s of every start.
+    switch = getattr(torch._C, "_set_deterministic_algorithms", None)
+    if switch is None:
+        torch.use_deterministic_algorithms(on)
+    else:
+        switch(on, warn_only=False)

@@ -1,0 +1,1 @@
+"""Plots and words about a run."""

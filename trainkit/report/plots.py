@@ -1,0 +1,90 @@
+"""Pictures of a run, as Matplotlib figures that need no display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from trainkit.spec import Spec
+
+_BLUE, _ORANGE, _GREY = "#0072b2", "#e69f00", "#777777"  # told apart by the colour-blind (Okabe and Ito)
+
+
+def answers(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
+    """What was answered against what was true: a confusion matrix for classes, true against answered for amounts.
+
+    Classes: both (rows,) int64. Amounts: both (rows, targets) in their own units; the first target is drawn.
+    """
+    return _confusion(spec, answered, truth, title) if spec.target == "class" else _residuals(spec, answered, truth, title)
+
+
+def _confusion(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
+    classes = len(spec.classes)
+    counts = (truth * classes + answered).bincount(minlength=classes * classes).reshape(classes, classes).cpu().numpy()
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    size = min(12.0, 2.5 + 0.45 * classes)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    if classes <= 30:
+        axes.set_xticks(range(classes), spec.classes, rotation=45 if max(map(len, spec.classes)) > 3 else 0, ha="center")
+        axes.set_yticks(range(classes), spec.classes)
+        for row in range(classes):
+            for column in range(classes):
+                if counts[row, column]:
+                    axes.text(
+                        column,
+                        row,
+                        str(counts[row, column]),
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if shares[row, column] > 0.5 else "black",
+                    )
+    axes.set(xlabel="answered", ylabel="true", title=title)
+    return figure
+
+
+def _residuals(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
+    true, said = truth[:, 0].cpu().numpy(), answered[:, 0].cpu().numpy()
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.scatter(true, said, s=12, alpha=0.6, color=_BLUE)
+    ends = [min(true.min(), said.min()), max(true.max(), said.max())]
+    left.plot(ends, ends, color=_GREY, linewidth=1)
+    left.set(xlabel=f"true {spec.target_names[0]}", ylabel="answered", title=title)
+    right.hist(said - true, bins=30, color=_BLUE)
+    right.axvline(0, color=_GREY, linewidth=1)
+    right.set(xlabel="answered − true", ylabel="rows", title="errors")
+    return figure
+
+
+def curves(records: Sequence[dict[str, Any]], best_step: int) -> Figure | None:
+    """Loss of training and validation, and each metric, by step. None when nothing was evaluated."""
+    evaluated = [record for record in records if record.get("kind") == "evaluation"]
+    if not evaluated:
+        return None
+    metrics = [name for name in evaluated[0] if name.startswith("val_") and name != "val_loss"]
+    figure = Figure(figsize=(5 * (1 + bool(metrics)), 3.8), layout="constrained")
+    panels = figure.subplots(1, 1 + bool(metrics), squeeze=False)[0]
+    steps = [record["step"] for record in evaluated]
+    for name, color in (("train_loss", _BLUE), ("val_loss", _ORANGE)):
+        if name in evaluated[0]:
+            panels[0].plot(
+                steps, [record[name] for record in evaluated], color=color, label=name, marker="." if len(steps) < 40 else ""
+            )
+    for name, color in zip(metrics, (_ORANGE, _BLUE, _GREY, "#009e73"), strict=False):
+        panels[1].plot(
+            steps, [record[name] for record in evaluated], color=color, label=name, marker="." if len(steps) < 40 else ""
+        )
+    for panel in panels:
+        if best_step:
+            panel.axvline(best_step, color=_GREY, linewidth=1, linestyle=":", label="best")
+        panel.set(xlabel="step")
+        panel.legend(frameon=False)
+    panels[0].set(ylabel="loss")
+    return figure
