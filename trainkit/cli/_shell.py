@@ -1,0 +1,147 @@
+"""What all commands share: running a job, saying what went wrong, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from trainkit.errors import Problem, TrainkitError, dotted
+
+
+def usage(app: Any, arguments: list[str]) -> int:
+    """Run the app; its complaints about the command line itself end with 2, in JSON where that was asked for."""
+    as_json = "--json" in arguments
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 1
+    except BrokenPipeError:  # `trainkit list | head -1` is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was running that had to be saved.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own errors have it, and typer shows no class to catch
+            if type(error).__name__ == "Abort":
+                return 130
+            return unexpected(error, as_json, "--debug" in arguments)
+        message = str(error.format_message())
+        if as_json:
+            print(json.dumps({"error": {"code": 2, "message": message, "file": None, "line": None, "column": None}}))
+        elif message:
+            command = " ".join(["trainkit", *arguments[:1]]) if arguments and not arguments[0].startswith("-") else "trainkit"
+            print(f"{message}\nHelp: {command} --help", file=sys.stderr)
+        return 2
+
+
+def run(work: Callable[[], Any], *, as_json: bool, debug: bool) -> Any:
+    """The work's result; an expected failure is told in words and ends with its exit code."""
+    try:
+        return work()
+    except TrainkitError as error:
+        fail(error, as_json, debug)
+    except RecursionError as error:
+        leave(unexpected(error, as_json, debug))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        if debug:
+            traceback.print_exc()
+        words = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        tell([Problem(f"the disk said no: {words}.")], 7, as_json)
+    except RuntimeError as error:
+        if not _is_memory(error):
+            leave(unexpected(error, as_json, debug))
+        tell([Problem(_OUT_OF_MEMORY)], 5, as_json)
+    except MemoryError:
+        tell([Problem(_OUT_OF_MEMORY)], 5, as_json)
+
+
+_OUT_OF_MEMORY = "the memory is not enough. Try a smaller training.batch_size, or training.accumulate=4 with the same one."
+
+
+def _is_memory(error: RuntimeError) -> bool:
+    return "out of memory" in str(error) or "DefaultCPUAllocator" in str(error)
+
+
+def fail(error: TrainkitError, as_json: bool, debug: bool) -> NoReturn:
+    """Say what was wrong and leave with the error's code."""
+    if debug:
+        traceback.print_exception(error)
+    tell(list(error.problems), error.exit_code, as_json)
+
+
+def tell(problems: list[Problem], code: int, as_json: bool) -> NoReturn:
+    """Every problem with its place, the line quoted with a caret; or the first as JSON, all of them beside it."""
+    if as_json:
+        first = problems[0]
+        error = {"code": code, "message": _sentence(first), "file": first.file, "line": first.line, "column": first.column}
+        if len(problems) > 1:
+            error["others"] = [record(problem) for problem in problems[1:]]
+        print(json.dumps({"error": error}))
+    else:
+        for problem in problems:
+            print(shown(problem), file=sys.stderr)
+        if len(problems) > 1:
+            print(f"{len(problems)} mistakes.", file=sys.stderr)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Exit now."""
+    raise SystemExit(code)
+
+
+def record(problem: Problem) -> dict[str, Any]:
+    """A problem as `validate --json` lists it."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "key": dotted(problem.key),
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+    }
+
+
+def _sentence(problem: Problem) -> str:
+    return f"{problem.message} {problem.suggestion}" if problem.suggestion else problem.message
+
+
+def shown(problem: Problem) -> str:
+    """The problem as a person reads it; whatever a file smuggles into it cannot move the cursor."""
+    lines = [str(problem)]
+    if problem.quoted is not None and problem.line is not None and problem.column is not None and len(problem.quoted) <= 500:
+        margin = f"{problem.line:5} | "
+        quoted = problem.quoted.replace("\t", " ")
+        lines += [f"{margin}{quoted}", " " * (len(margin) + problem.column - 1) + "^"]
+    return "\n".join(
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in "\n".join(lines).split("\n")
+    )
+
+
+def unexpected(error: BaseException, as_json: bool, debug: bool) -> int:
+    """A failure that nobody foresaw keeps its traceback: it is a bug, of trainkit or of a plugin."""
+    if as_json:
+        print(
+            json.dumps(
+                {"error": {"code": 1, "message": f"{type(error).__name__}: {error}", "file": None, "line": None, "column": None}}
+            )
+        )
+    else:
+        traceback.print_exception(error)
+        print("\nThis was not foreseen: a bug in trainkit, or in a part of your own.", file=sys.stderr)
+    return 1
+
+
+def quoted(path: str) -> str:
+    """A path as a shell takes it."""
+    import shlex
+
+    return shlex.quote(path)

@@ -1,0 +1,1 @@
+"""The functions behind the commands, callable from Python with the same arguments."""

@@ -1,0 +1,50 @@
+"""From a config to a Run: read, infer the task, split, prepare, assemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainkit.config.tree import Config
+from trainkit.data.preparing import prepare
+from trainkit.engine.hardware import Hardware
+from trainkit.engine.run import Run
+from trainkit.errors import ConfigError
+from trainkit.parts.tasks import tasks
+from trainkit.spec import Data, Rows
+
+
+def read_rows(config: Config) -> tuple[Rows, Config]:
+    """All rows of the source, and the config with the task that their target asks for, where it was left out."""
+    rows = config.data.build(config.task.target if config.task else None)
+    if config.task is None:
+        config = config.model_copy(update={"task": tasks.read("classification" if rows.target_kind == "class" else "regression")})
+    return rows, config
+
+
+def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[str, Any] | None = None) -> Data:
+    """Split and prepared; with what a checkpoint had ``fitted``, or fitted now."""
+    if config.task is not None and config.task.target != rows.target_kind:
+        has = "classes" if rows.target_kind == "class" else "amounts"
+        raise ConfigError(
+            f"task {config.task.name} does not fit: the targets of {config.data.name} are {has}.",
+            key=("task",),
+            suggestion=f"Use `task: {'classification' if has == 'classes' else 'regression'}`.",
+        )
+    return prepare(
+        rows,
+        validation=config.split.validation,
+        test=config.split.test,
+        seed=config.seed,
+        fitted=fitted,
+        scaling=config.preprocess.scaling,
+        train_rows=config.training.limit,
+        dtype=hardware.dtype,
+    )
+
+
+def build_run(config: Config) -> Run:
+    """A Run at its first step. Raises SetupError, ConfigError or DataError before anything is written."""
+    hardware = Hardware.choose(config.device, config.precision)  # first: the cheapest to get wrong
+    rows, config = read_rows(config)
+    return Run.build(config, read_data(config, rows, hardware), hardware)

@@ -1,0 +1,288 @@
+"""The consumer of the loop's events: logs each, saves, stops when asked, and ends the run properly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol
+
+import torch
+
+from trainkit.engine.loop import fit
+from trainkit.engine.run import Run, load_weights
+from trainkit.engine.signals import Interruption
+from trainkit.engine.summary import count
+from trainkit.parts.loggers import BuiltLogger
+from trainkit.parts.loggers.jsonl import JSONL
+from trainkit.report import story
+from trainkit.spec import SPLITS, Event
+from trainkit.store import checkpoint
+from trainkit.store.runs import RunFolder
+
+
+class Screen(Protocol):
+    """Where a job says what happens. The command line draws it; from Python nothing is said by default."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+    def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
+        """While training: a live bar, where there is a terminal."""
+
+    def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
+        """A step is done; the numbers are those of the last log point."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
+        """No bar."""
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+    def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Result:
+    """What a training came to. `facts` are the same as plain values."""
+
+    run: str
+    status: str
+    signal: int | None
+    epochs: int
+    steps: int
+    best: dict[str, Any] | None
+    validation: dict[str, float] | None
+    test: dict[str, float] | None
+    baseline: dict[str, float] | None
+    seconds: dict[str, float]
+    samples_per_second: float | None
+    parameters: dict[str, int]
+    device: str
+    precision: str
+
+    def facts(self) -> dict[str, Any]:
+        """As `train --json` prints them."""
+        return {name: clean(value) for name, value in vars(self).items() if name != "signal"}
+
+
+def clean(value: Any) -> Any:
+    """NaN and infinity as None: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {k: clean(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass
+class Drive:
+    """One training from where its run stands to its end."""
+
+    run: Run
+    folder: RunFolder
+    screen: Screen
+    setup_seconds: float
+    started: float = field(default_factory=perf_counter)
+
+    def __post_init__(self) -> None:
+        chosen = [("jsonl", JSONL()), *((logger.name, logger) for logger in self.run.config.loggers if logger.name != "jsonl")]
+        self.loggers: dict[str, BuiltLogger] = {
+            f"{name}-{n}" if n else name: logger.build(self.folder.path) for n, (name, logger) in enumerate(chosen)
+        }
+
+    def __call__(self, positions: Mapping[str, Any] | None = None) -> Result:
+        """Train. ``positions`` of the loggers, from the checkpoint, continue a run in its folder; None begins one."""
+        run = self.run
+        checkpoint.sweep(self.folder.checkpoints)
+        for name, logger in self.loggers.items():
+            logger.rewind((positions or {}).get(name))
+        with Interruption(self.say) as interruption:
+            if positions is None:
+                self._begin()
+            first, began = run.state.step, perf_counter()
+            if not run.done:
+                self._train(interruption)
+            train_seconds = perf_counter() - began
+            rows = (run.state.step - first) * run.config.training.batch_size  # good to a part of one batch
+            status = self._status(interruption)
+            test = validation = baseline = None
+            self.say(story.ending(run, status))
+            if status != "interrupted":
+                validation, test, baseline = self._measure(status)
+        for logger in self.loggers.values():
+            logger.close()
+        seconds = {"setup": self.setup_seconds, "train": train_seconds, "total": self.setup_seconds + perf_counter() - self.started}
+        total, trainable = count(run.network)
+        return Result(
+            run=self.folder.shown,
+            status=status,
+            signal=interruption.signal,
+            epochs=run.epoch(run.state.step),
+            steps=run.state.step,
+            best=self._best(),
+            validation=validation,
+            test=test,
+            baseline=baseline,
+            seconds={k: round(v, 3) for k, v in seconds.items()},
+            samples_per_second=round(rows / train_seconds, 1) if rows else None,
+            parameters={"total": total, "trainable": trainable},
+            device=str(run.hardware.device),
+            precision=run.hardware.precision,
+        )
+
+    def say(self, line: str) -> None:
+        """To the screen and to log.txt."""
+        self.screen.say(line)
+        self.folder.say(line)
+
+    def _begin(self) -> None:
+        from trainkit.config.loading import yaml_text
+
+        run = self.run
+        for logger in self.loggers.values():
+            logger.begin(yaml_text(run.config), run.network.eval(), run.data["train"].inputs[:2])
+        self._save(improved=False)
+
+    def _train(self, interruption: Interruption) -> None:
+        run, rows = self.run, story.Rows(self.run)
+        since, steps = perf_counter(), 0
+        speed = None
+        with self.screen.bar(run.plan.steps, run.state.step):
+            for event in fit(run):
+                steps += 1
+                loss = None
+                if run.due_log(event.step):  # reading a number waits for a GPU: only here
+                    loss, now = event.loss.item(), perf_counter()
+                    speed = steps * run.config.training.batch_size / (now - since)
+                    since, steps = now, 0
+                    self._log(self._step_record(event, loss, speed))
+                self.screen.step(event.step, loss, speed)
+                if event.train is not None:
+                    self._log(self._evaluation_record(event))
+                    self.say(rows.line(event))
+                stop = interruption.signal is not None
+                if stop or event.improved or self._due_save(event.step):
+                    self._save(event.improved)
+                if stop:
+                    return
+
+    def _status(self, interruption: Interruption) -> str:
+        run = self.run
+        if run.state.step >= run.plan.steps:
+            return "finished"
+        return "early_stopped" if run.done else "interrupted"
+
+    def _due_save(self, step: int) -> bool:
+        every = self.run.config.checkpoint.every
+        return step % (self.run.plan.per_epoch if every == "epoch" else every) == 0 or self.run.done
+
+    def _save(self, improved: bool) -> None:
+        """Best before last: a crash between the two leaves a best that is whole, and a last to go on from."""
+        content = self.run.content() | {"loggers": {name: logger.position() for name, logger in self.loggers.items()}}
+        folder = self.folder
+        if folder.last.exists():
+            folder.last.replace(folder.previous)
+        best = [folder.best] if improved or self.run.plan.monitor is None else []
+        checkpoint.save(content, *best, folder.last)
+
+    def _log(self, record: dict[str, Any]) -> None:
+        for logger in self.loggers.values():
+            logger.log(record)
+
+    def _step_record(self, event: Event, loss: float, speed: float) -> dict[str, Any]:
+        norm = {} if event.norm is None else {"grad_norm": event.norm.item()}
+        return {
+            "kind": "step",
+            "step": event.step,
+            "epoch": event.epoch,
+            "train_loss": loss,
+            "lr": event.rate,
+            **norm,
+            "rows_per_second": speed,
+        }
+
+    def _evaluation_record(self, event: Event) -> dict[str, Any]:
+        return {
+            "kind": "evaluation",
+            "step": event.step,
+            "epoch": event.epoch,
+            **clean(story.values(event)),
+            "best": event.improved,
+        }
+
+    def _best(self) -> dict[str, Any] | None:
+        state = self.run.state
+        if not self.folder.best.exists():
+            return None
+        step = state.best_step or state.step
+        return {
+            "epoch": self.run.epoch(step),
+            "step": step,
+            "checkpoint": str(self.folder.best),
+            "metrics": clean(state.best_metrics),
+        }
+
+    def _measure(self, status: str) -> tuple[dict[str, float] | None, dict[str, float] | None, dict[str, float] | None]:
+        """The best weights on validation and test; pictures, and the record that says the run is finished."""
+        run, metrics = self.run, {}
+        if self.folder.best.exists():
+            load_weights(run.network, checkpoint.load(self.folder.best))
+        for split in SPLITS[1:]:
+            if split in run.data:
+                scores = run.evaluator(run.data[split])
+                metrics[split] = scores.metrics
+                self._picture(split, run.task.answers(scores.outputs), scores.targets)
+        validation, test, baseline = metrics.get("validation"), metrics.get("test"), None
+        if test is not None:
+            baseline = run.task.baseline(run.data["test"].targets)
+            for line in story.measured(test, baseline, run.data.spec.target).splitlines():
+                self.say(line)
+        self._curves()
+        self._log(
+            {
+                "kind": "end",
+                "step": run.state.step,
+                "epoch": run.epoch(run.state.step),
+                "status": status,
+                "best_step": run.state.best_step,
+                "validation": clean(validation),
+                "test": clean(test),
+            }
+        )
+        return validation, test, baseline
+
+    def _picture(self, split: str, answers: torch.Tensor, targets: torch.Tensor) -> None:
+        from trainkit.report import plots
+
+        truth = targets if self.run.data.spec.target == "class" else self.run.task.answers(targets)
+        name = "confusion_matrix" if self.run.data.spec.target == "class" else "residuals"
+        figure = plots.answers(self.run.data.spec, answers, truth, f"{split}, best weights")
+        self._keep(f"{name}_{split}", figure)
+        for logger in self.loggers.values():
+            logger.picture(f"{name}/{split}", figure, self.run.state.step)
+
+    def _curves(self) -> None:
+        import json
+
+        from trainkit.report import plots
+
+        self.loggers["jsonl"].position()
+        records: Sequence[dict[str, Any]] = [
+            json.loads(line) for line in self.folder.metrics.read_text(encoding="utf-8").splitlines()
+        ]
+        figure = plots.curves(records, self.run.state.best_step)
+        if figure is not None:
+            self._keep("curves", figure)
+
+    def _keep(self, name: str, figure: Any) -> None:
+        self.folder.plots.mkdir(exist_ok=True)
+        figure.savefig(self.folder.plots / f"{name}.png", dpi=110)

@@ -1,0 +1,148 @@
+"""Measure a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trainkit.config.explaining import at
+from trainkit.config.loading import Loaded, build
+from trainkit.config.plugins import load_plugin
+from trainkit.config.reader import Document, read_file, read_text
+from trainkit.config.tree import Config
+from trainkit.data.preparing import whole
+from trainkit.engine.evaluation import Evaluator
+from trainkit.engine.hardware import Hardware, prepared
+from trainkit.engine.run import assemble, load_weights
+from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
+from trainkit.jobs.building import read_data, read_rows
+from trainkit.jobs.driving import clean
+from trainkit.spec import Spec, SplitName
+from trainkit.store import checkpoint as checkpoints
+from trainkit.store.runs import find_checkpoint, run_of, runs_root
+
+
+def evaluate(
+    checkpoint: str | Path,
+    *,
+    split: SplitName | None = None,
+    data: str | Path | None = None,
+    minimum: Mapping[str, float] | None = None,
+    runs: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str | None = None,
+) -> dict[str, Any]:
+    """Measure the weights of a checkpoint (a ``.pth``, or the best of a run): checkpoint, split, rows, metrics.
+
+    ``data`` names another file for the source, all rows of which are measured unless ``split`` is given.
+    Raises GateError when a metric is below its ``minimum``, and what `trainkit.errors` says.
+    """
+    path = find_checkpoint(str(checkpoint), runs_root(runs))
+    content = checkpoints.load(path)
+    config = config_of(content, path, plugins=plugins, data=data)
+    hardware = hardware_of(content, device)
+    with prepared(content["hardware"]["threads"], config.deterministic):
+        spec = Spec.restore(content["spec"])
+        network, task = assemble(config, spec, hardware)
+        load_weights(network, content)
+        rows, _ = read_rows(config)
+        if data is not None and split is None:
+            called: Literal["all"] | SplitName = "all"
+            measured = whole(rows, content["fitted"], hardware.dtype)
+        else:
+            called = split or "test"
+            prepared_data = read_data(config, rows, hardware, content["fitted"])
+            if (
+                data is None
+                and prepared_data.fingerprint != content["fingerprint"]
+                and hardware.precision == content["hardware"]["precision"]
+            ):
+                raise DataError(
+                    "the data is not what this checkpoint was trained on: its rows or values have changed.",
+                    suggestion="To measure it as it is now, name it: --data PATH.",
+                )
+            if called not in prepared_data:
+                raise ConfigError(
+                    f"this checkpoint's config has no {called} split.", suggestion=f"There are: {', '.join(prepared_data.splits)}."
+                )
+            measured = prepared_data[called]
+        measured = measured._replace(inputs=measured.inputs.to(hardware.device), targets=measured.targets.to(hardware.device))
+        scores = Evaluator(network, task, hardware, content["evaluation_batch"])(measured)
+    facts = {"checkpoint": str(path), "split": called, "rows": len(measured.rows), "metrics": clean(scores.metrics)}
+    _check_minimum(facts, minimum or {})
+    return facts
+
+
+def config_of(
+    content: Mapping[str, Any], path: Path, *, plugins: Sequence[str | Path] = (), data: str | Path | None = None
+) -> Config:
+    """The config that a checkpoint holds. Where its source reads files, they are those that the run's own config.yaml
+    names, or ``data``: nothing named inside a checkpoint is ever opened or imported."""
+    for plugin in plugins:
+        load_plugin(plugin)
+    document = read_text(content["config"], str(path))
+    tree = {**document.value, "plugins": []}
+    try:
+        loaded = build(replace(document, value=tree), folder=Path.cwd(), name="run")
+    except ConfigError as error:
+        missing = content.get("plugins") or {}
+        if missing:
+            named = " ".join(f"--plugin {file}" for file in sorted(set(missing.values())))
+            raise ConfigError(
+                f"{path} uses parts of your own ({', '.join(sorted(missing))}), which it names but never imports.",
+                suggestion=f"Name their file again: {named}.",
+            ) from error
+        raise CheckpointError(f"{path} holds a config that this trainkit does not understand: {error}") from error
+    files = loaded.config.paths()
+    if data is not None:
+        return _with_data(loaded, document, files, data)
+    if not files:
+        return loaded.config
+    run = run_of(path)
+    if run is None:
+        raise ConfigError(
+            f"{path} was trained on a file, and lies outside of its run's folder: where is the data?",
+            suggestion="Name it: --data PATH.",
+        )
+    written = read_file(run.config)
+    tree["data"] = written.value.get("data")
+    return build(replace(written, value=tree), folder=run.path, name="run").config
+
+
+def _with_data(loaded: Loaded, document: Document, files: list[Key], data: str | Path) -> Config:
+    if len(files) != 1:
+        what = "reads no file" if not files else "reads several files"
+        raise ConfigError(f"--data: the source {loaded.config.data.name} {what}.", suggestion="Leave --data out.")
+    if not Path(data).exists():
+        raise ConfigError(f"--data: {data} is not there.")
+    tree = loaded.config.model_dump(mode="json")
+    at(tree, files[0][:-1])[files[0][-1]] = str(Path(data).absolute())
+    return Config.model_validate(tree)
+
+
+def hardware_of(content: Mapping[str, Any], device: str | None) -> Hardware:
+    """Where the checkpoint was trained, if that is here; else where ``auto`` leads."""
+    was = content["hardware"]
+    if device is None:
+        found = Hardware.choose("auto", "fp32").device.type
+        device = was["device"] if torch_type(was["device"]) in (found, "cpu") else "auto"
+    same = torch_type(device) == torch_type(was["device"])
+    return Hardware.choose(device, was["precision"] if same or was["precision"] != "bf16" else "auto")
+
+
+def torch_type(device: str) -> str:
+    """``cuda`` of ``cuda:1``."""
+    return device.partition(":")[0]
+
+
+def _check_minimum(facts: Mapping[str, Any], minimum: Mapping[str, float]) -> None:
+    metrics = facts["metrics"]
+    for name, wanted in minimum.items():
+        if name not in metrics:
+            raise ConfigError(f"--min: there is no metric {name!r}.", suggestion=f"There are: {', '.join(metrics)}.")
+        if metrics[name] is None or metrics[name] < wanted:
+            raise GateError(
+                f"{name} is {metrics[name]}, below the minimum of {wanted:g} ({facts['split']} rows of {facts['checkpoint']})."
+            )

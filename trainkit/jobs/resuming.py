@@ -1,0 +1,272 @@
+"""Go on exactly where a run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from trainkit.config.loading import Loaded, build, load, yaml_text
+from trainkit.config.reader import read_text
+from trainkit.config.tree import Config
+from trainkit.engine.hardware import Hardware, prepared, processor
+from trainkit.engine.run import Run
+from trainkit.errors import CheckpointError, ConfigError, DataError
+from trainkit.jobs.building import build_run, read_data, read_rows
+from trainkit.jobs.driving import Drive, Result, Screen, Silent
+from trainkit.jobs.evaluation import config_of
+from trainkit.jobs.training import as_arguments, new_folder, placing
+from trainkit.store import checkpoint as checkpoints
+from trainkit.store.platform import write_text
+from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
+
+FREE = (
+    "name", "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
+    "training.clip", "optimizer", "schedule", "checkpoint", "loggers", "device", "threads", "deterministic", "plugins",
+)  # fmt: skip
+"""What may change in a resumed run."""
+REASONS = {
+    "seed": "it decides the split and which rows a step sees",
+    "data": "the rows would be others",
+    "split": "the rows would be others",
+    "preprocess": "the inputs would be others",
+    "model": "the weights would not fit",
+    "task": "the loss so far would mean something else",
+    "optimizer.name": "its state would not fit",
+    "precision": "the numbers so far have another",
+    "training.batch_size": "a step would be other rows",
+    "training.accumulate": "the pieces of a step would be others",
+    "training.limit": "the rows would be others",
+}
+
+
+def resume(
+    target: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    data: str | Path | None = None,
+    runs: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    screen: Screen | None = None,
+) -> Result | RunFolder:
+    """Continue a run, or begin a new one from a best, older or moved checkpoint.
+
+    ``target`` is a run or a ``.pth``; None means the newest unfinished run. A run that is finished and not extended is
+    returned as it lies. Raises the errors of `trainkit.errors`.
+    """
+    started, screen, root = perf_counter(), screen or Silent(), runs_root(runs)
+    path, folder = _locate(target, root)
+    changes = as_arguments(overrides)
+    if folder is not None and not changes and folder.end():
+        return folder
+    content, notes = _read(path, folder)
+    loaded = _config(path, folder, content, changes, plugins, data)
+    with placing(loaded):
+        return _continue(loaded, content, notes, folder, root, runs, screen, started)
+
+
+def _continue(
+    loaded: Loaded,
+    content: dict[str, Any] | None,
+    notes: list[str],
+    folder: RunFolder | None,
+    root: Path,
+    runs: str | Path | None,
+    screen: Screen,
+    started: float,
+) -> Result | RunFolder:
+    config = loaded.config
+    changed = (
+        []
+        if content is None
+        else list(changes_between(read_text(content["config"], "checkpoint").value, config.model_dump(mode="json")))
+    )
+    threads = config.threads or (content["hardware"]["threads"] if content else None)
+    with prepared(threads, config.deterministic):
+        run = build_run(config) if content is None else restored(config, content)
+        if folder is not None and folder.end() and run.done:
+            _say_why_done(run)
+            return folder
+        _check_extension(run)
+        in_place = folder is not None
+        if folder is None:
+            folder = new_folder(run, runs)
+        elif changed:
+            write_text(
+                folder.config,
+                f"# {config.name}: every setting of this run, changed at step {run.state.step}.\n" + yaml_text(run.config),
+            )
+        drive = Drive(run, folder, screen, perf_counter() - started)
+        for line in [*notes, *_opening(run, content, folder, changed)]:
+            drive.say(line)
+        return drive(content["loggers"] if content is not None and in_place else None)
+
+
+def _locate(target: str | Path | None, root: Path) -> tuple[Path | None, RunFolder | None]:
+    """The one checkpoint to begin from, or the folder to go on in."""
+    if target is None:
+        unfinished = [run for run in folders(root) if run.end() is None]
+        if not unfinished:
+            raise ConfigError(
+                f"there is no unfinished run in {root}.", suggestion="Extend a finished one: trainkit resume RUN training.epochs=N"
+            )
+        return None, unfinished[0]
+    text = str(target)
+    if text.endswith(".pth") or Path(text).is_file():
+        path = Path(text).absolute()
+        if not path.is_file():
+            raise ConfigError(f"the checkpoint {text} is {'a folder' if path.is_dir() else 'not there'}.")
+        run = run_of(path)
+        return (None, run) if run is not None and path.name == "last.pth" else (path, None)
+    return None, find_run(text, root)
+
+
+def _read(path: Path | None, folder: RunFolder | None) -> tuple[dict[str, Any] | None, list[str]]:
+    """The checkpoint's content and what is to be said of it; None where a run was stopped before its first save."""
+    if path is not None:
+        return checkpoints.load(path), []
+    assert folder is not None
+    found = checkpoints.newest(folder.checkpoints)
+    if found is not None:
+        return found[1], [f"skipped   {note}" for note in found[2]]
+    damaged = sorted(folder.checkpoints.glob("*.pth"))
+    if damaged:
+        raise CheckpointError(
+            f"{folder.shown}: no checkpoint can be read ({', '.join(file.name for file in damaged)}).",
+            suggestion=f"Begin again: trainkit train {folder.config}",
+        )
+    return None, []
+
+
+def _config(
+    path: Path | None,
+    folder: RunFolder | None,
+    content: dict[str, Any] | None,
+    changes: list[str],
+    plugins: Sequence[str | Path],
+    data: str | Path | None,
+) -> Loaded:
+    """The run's own config.yaml where it goes on in place; else what the checkpoint holds, its files found as `eval` finds them."""
+    where = path or folder.last if folder else path
+    if content is not None:
+        assert where is not None
+        inside = config_of(content, where, plugins=plugins, data=data)
+        if folder is None or data is not None:
+            document = read_text(yaml_text(inside), str(where))
+            return build(document, changes, plugins=plugins, folder=Path.cwd(), name=inside.name)
+    assert folder is not None
+    return load(folder.config, changes, plugins=plugins)
+
+
+def restored(config: Config, content: Mapping[str, Any]) -> Run:
+    """The run that a checkpoint holds, on this config."""
+    hardware = Hardware.choose(config.device, config.precision)
+    rows, config = read_rows(config)
+    data = read_data(config, rows, hardware, content["fitted"])
+    if data.fingerprint != content["fingerprint"]:
+        raise DataError(
+            "the data is not what this run was trained on so far: its rows or values have changed.",
+            key=("data",),
+            suggestion="Bring the old data back, or begin a new run with trainkit train.",
+        )
+    run = Run.build(config, data, hardware)
+    run.plan = replace(run.plan, evaluation_batch=content["evaluation_batch"])
+    run.evaluator = replace(run.evaluator, batch_size=content["evaluation_batch"])
+    run.restore(content)
+    return run
+
+
+def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """``training.epochs: 10 → 40`` for each setting that differs. Raises ConfigError for one that can't change."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for key in dict.fromkeys([*before, *after]):
+        if before.get(key) == after.get(key) or (key.startswith("data.") and "path" in key):
+            continue
+        reason = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), None)
+        if reason is not None or not any(key == free or key.startswith((f"{free}.", f"{free}[")) for free in FREE):
+            raise ConfigError(
+                f"{key} can't change in a resumed run ({_short(before.get(key))} → {_short(after.get(key))}): "
+                f"{reason or 'the training so far depends on it'}.",
+                key=tuple(key.split(".")),
+                suggestion="Begin a new run with trainkit train.",
+            )
+        if key != "name":
+            yield f"{key}: {_short(before.get(key))} → {_short(after.get(key))}"
+
+
+def _short(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+def _flat(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping) and tree:
+        for name, value in tree.items():
+            yield from _flat(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(tree, list):
+        yield key, tuple(str(item) for item in tree)
+    else:
+        yield key, tree
+
+
+def _say_why_done(run: Run) -> None:
+    plan, state = run.plan, run.state
+    if state.step >= plan.steps:
+        raise ConfigError(
+            f"this run has done {state.step} steps (epoch {run.epoch(state.step)}), and the config asks for {plan.steps}.",
+            key=("training",),
+            suggestion=f"Extend it: training.epochs={run.epoch(state.step) + 10}.",
+        )
+    raise ConfigError(
+        f"this run stopped early, after {state.stale} evaluations without a better {plan.monitor}.",
+        key=("training",),
+        suggestion=f"To go on, allow more: training.early_stopping.patience={state.stale + 10}, or training.early_stopping=null.",
+    )
+
+
+def _check_extension(run: Run) -> None:
+    if run.state.step > run.plan.steps:
+        raise ConfigError(
+            f"this run has done {run.state.step} steps already, and the config asks for {run.plan.steps}.",
+            key=("training",),
+            suggestion="Ask for more, or begin a new run.",
+        )
+
+
+def _opening(run: Run, content: Mapping[str, Any] | None, folder: RunFolder, changed: list[str]) -> Iterator[str]:
+    state, plan = run.state, run.plan
+    begins = "from the start" if content is None else f"at step {state.step:,} of {plan.steps:,} (epoch {run.epoch(state.step)})"
+    yield f"resume    {folder.shown} {begins}"
+    for change in changed:
+        yield f"changed   {change}"
+    if (
+        any(change.startswith(("training.epochs", "training.steps")) for change in changed)
+        and run.config.schedule.name != "constant"
+    ):
+        yield (
+            f"schedule  {run.config.schedule.name} now runs over {plan.steps:,} steps: the rate goes on at "
+            f"{run.rate(state.step):.4g}, "
+            "not where the shorter one had brought it"
+        )
+    if content is not None:
+        differences = list(_differences(run, content))
+        exact = f"no: {', '.join(differences)}" if differences else "no: settings changed" if changed else "yes"
+        yield f"bit-exact {exact}"
+
+
+def _differences(run: Run, content: Mapping[str, Any]) -> Iterator[str]:
+    was = content["hardware"]
+    now = {
+        "torch": str(torch.__version__),
+        "device": str(run.hardware.device),
+        "precision": run.hardware.precision,
+        "threads": torch.get_num_threads(),
+        "processor": processor(),
+    }
+    for name, value in now.items():
+        before = content.get("torch_version") if name == "torch" else was.get(name)
+        if before is not None and before != value:
+            yield f"{name} was {before}, is {value}"
