@@ -96,7 +96,8 @@ def processor() -> str:
 def prepared(threads: int | None, deterministic: bool) -> Iterator[None]:
     """Set torch's global switches for one job, and put them back: they are this process's, not ours."""
     switches: Any = torch.utils.deterministic
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), switches.fill_uninitialized_memory
+    threads_before, fill_before = torch.get_num_threads(), switches.fill_uninitialized_memory
+    deterministic_before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if threads is not None:
         torch.set_num_threads(threads)
     if deterministic:
@@ -106,15 +107,15 @@ def prepared(threads: int | None, deterministic: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        _set_deterministic(before[1])
-        switches.fill_uninitialized_memory = before[2]
+        torch.set_num_threads(threads_before)
+        _set_deterministic(*deterministic_before)
+        switches.fill_uninitialized_memory = fill_before
 
 
-def _set_deterministic(on: bool) -> None:
+def _set_deterministic(on: bool, warn_only: bool = False) -> None:
     # torch.use_deterministic_algorithms is this call, and imports torch._inductor besides: 2 s of every start.
     switch = getattr(torch._C, "_set_deterministic_algorithms", None)
     if switch is None:
-        torch.use_deterministic_algorithms(on)
+        torch.use_deterministic_algorithms(on, warn_only=warn_only)
     else:
-        switch(on, warn_only=False)
+        switch(on, warn_only=warn_only)

@@ -60,6 +60,10 @@ class State:
         self.stale = 0 if lasting else self.stale + 1
         return improved
 
+    def forget_best(self) -> None:
+        """The best weights are not at hand: the next evaluation is the best again. Patience goes on counting."""
+        self.best, self.best_step, self.best_metrics = None, 0, {}
+
     def content(self) -> dict[str, Any]:
         """Plain values and tensors, for the checkpoint."""
         return {name: value.clone() if isinstance(value, Tensor) else value for name, value in vars(self).items()}

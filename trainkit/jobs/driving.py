@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
-import torch
-
 from trainkit.engine.loop import fit
-from trainkit.engine.run import Run, load_weights
+from trainkit.engine.run import Run
 from trainkit.engine.signals import Interruption
 from trainkit.engine.summary import count
+from trainkit.jobs.measuring import clean, measure
 from trainkit.parts.loggers import BuiltLogger
 from trainkit.parts.loggers.jsonl import JSONL
 from trainkit.report import story
-from trainkit.spec import SPLITS, Event
+from trainkit.spec import Event
 from trainkit.store import checkpoint
 from trainkit.store.runs import RunFolder
 
@@ -44,8 +42,6 @@ class Silent:
 
     def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
         """No bar."""
-        from contextlib import nullcontext
-
         return nullcontext()
 
     def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
@@ -76,13 +72,6 @@ class Result:
         return {name: clean(value) for name, value in vars(self).items() if name != "signal"}
 
 
-def clean(value: Any) -> Any:
-    """NaN and infinity as None: JSON has neither."""
-    if isinstance(value, Mapping):
-        return {k: clean(v) for k, v in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 @dataclass
 class Drive:
     """One training from where its run stands to its end."""
@@ -94,10 +83,8 @@ class Drive:
     started: float = field(default_factory=perf_counter)
 
     def __post_init__(self) -> None:
-        chosen = [("jsonl", JSONL()), *((logger.name, logger) for logger in self.run.config.loggers if logger.name != "jsonl")]
-        self.loggers: dict[str, BuiltLogger] = {
-            f"{name}-{n}" if n else name: logger.build(self.folder.path) for n, (name, logger) in enumerate(chosen)
-        }
+        chosen = {logger.name: logger for logger in (JSONL(), *self.run.config.loggers)}
+        self.loggers: dict[str, BuiltLogger] = {name: logger.build(self.folder.path) for name, logger in chosen.items()}
 
     def __call__(self, positions: Mapping[str, Any] | None = None) -> Result:
         """Train. ``positions`` of the loggers, from the checkpoint, continue a run in its folder; None begins one."""
@@ -117,7 +104,7 @@ class Drive:
             test = validation = baseline = None
             self.say(story.ending(run, status))
             if status != "interrupted":
-                validation, test, baseline = self._measure(status)
+                validation, test, baseline = measure(run, self.folder, self.loggers, self.say, status)
         for logger in self.loggers.values():
             logger.close()
         seconds = {"setup": self.setup_seconds, "train": train_seconds, "total": self.setup_seconds + perf_counter() - self.started}
@@ -150,7 +137,7 @@ class Drive:
         run = self.run
         for logger in self.loggers.values():
             logger.begin(yaml_text(run.config), run.network.eval(), run.data["train"].inputs[:2])
-        self._save(improved=False)
+        self._save(improved=run.state.step > 0 and run.state.step == run.state.best_step)  # begun from a best checkpoint
 
     def _train(self, interruption: Interruption) -> None:
         run, rows = self.run, story.Rows(self.run)
@@ -199,90 +186,18 @@ class Drive:
             logger.log(record)
 
     def _step_record(self, event: Event, loss: float, speed: float) -> dict[str, Any]:
+        record = {"kind": "step", "step": event.step, "epoch": event.epoch, "train_loss": loss, "lr": event.rate}
         norm = {} if event.norm is None else {"grad_norm": event.norm.item()}
-        return {
-            "kind": "step",
-            "step": event.step,
-            "epoch": event.epoch,
-            "train_loss": loss,
-            "lr": event.rate,
-            **norm,
-            "rows_per_second": speed,
-        }
+        return {**record, **norm, "rows_per_second": speed}
 
     def _evaluation_record(self, event: Event) -> dict[str, Any]:
-        return {
-            "kind": "evaluation",
-            "step": event.step,
-            "epoch": event.epoch,
-            **clean(story.values(event)),
-            "best": event.improved,
-        }
+        record = {"kind": "evaluation", "step": event.step, "epoch": event.epoch}
+        return {**record, **clean(story.values(event)), "best": event.improved}
 
     def _best(self) -> dict[str, Any] | None:
         state = self.run.state
         if not self.folder.best.exists():
             return None
         step = state.best_step or state.step
-        return {
-            "epoch": self.run.epoch(step),
-            "step": step,
-            "checkpoint": str(self.folder.best),
-            "metrics": clean(state.best_metrics),
-        }
-
-    def _measure(self, status: str) -> tuple[dict[str, float] | None, dict[str, float] | None, dict[str, float] | None]:
-        """The best weights on validation and test; pictures, and the record that says the run is finished."""
-        run, metrics = self.run, {}
-        if self.folder.best.exists():
-            load_weights(run.network, checkpoint.load(self.folder.best))
-        for split in SPLITS[1:]:
-            if split in run.data:
-                scores = run.evaluator(run.data[split])
-                metrics[split] = scores.metrics
-                self._picture(split, run.task.answers(scores.outputs), scores.targets)
-        validation, test, baseline = metrics.get("validation"), metrics.get("test"), None
-        if test is not None:
-            baseline = run.task.baseline(run.data["test"].targets)
-            for line in story.measured(test, baseline, run.data.spec.target).splitlines():
-                self.say(line)
-        self._curves()
-        self._log(
-            {
-                "kind": "end",
-                "step": run.state.step,
-                "epoch": run.epoch(run.state.step),
-                "status": status,
-                "best_step": run.state.best_step,
-                "validation": clean(validation),
-                "test": clean(test),
-            }
-        )
-        return validation, test, baseline
-
-    def _picture(self, split: str, answers: torch.Tensor, targets: torch.Tensor) -> None:
-        from trainkit.report import plots
-
-        truth = targets if self.run.data.spec.target == "class" else self.run.task.answers(targets)
-        name = "confusion_matrix" if self.run.data.spec.target == "class" else "residuals"
-        figure = plots.answers(self.run.data.spec, answers, truth, f"{split}, best weights")
-        self._keep(f"{name}_{split}", figure)
-        for logger in self.loggers.values():
-            logger.picture(f"{name}/{split}", figure, self.run.state.step)
-
-    def _curves(self) -> None:
-        import json
-
-        from trainkit.report import plots
-
-        self.loggers["jsonl"].position()
-        records: Sequence[dict[str, Any]] = [
-            json.loads(line) for line in self.folder.metrics.read_text(encoding="utf-8").splitlines()
-        ]
-        figure = plots.curves(records, self.run.state.best_step)
-        if figure is not None:
-            self._keep("curves", figure)
-
-    def _keep(self, name: str, figure: Any) -> None:
-        self.folder.plots.mkdir(exist_ok=True)
-        figure.savefig(self.folder.plots / f"{name}.png", dpi=110)
+        where = {"epoch": self.run.epoch(step), "step": step, "checkpoint": str(self.folder.best)}
+        return {**where, "metrics": clean(state.best_metrics)}

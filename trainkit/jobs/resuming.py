@@ -66,7 +66,7 @@ def resume(
     content, notes = _read(path, folder)
     loaded = _config(path, folder, content, changes, plugins, data)
     with placing(loaded):
-        return _continue(loaded, content, notes, folder, root, runs, screen, started)
+        return _continue(loaded, content, notes, folder, runs, screen, started)
 
 
 def _continue(
@@ -74,36 +74,33 @@ def _continue(
     content: dict[str, Any] | None,
     notes: list[str],
     folder: RunFolder | None,
-    root: Path,
     runs: str | Path | None,
     screen: Screen,
     started: float,
 ) -> Result | RunFolder:
     config = loaded.config
-    changed = (
-        []
-        if content is None
-        else list(changes_between(read_text(content["config"], "checkpoint").value, config.model_dump(mode="json")))
-    )
+    changed: list[str] = []
+    if content is not None:
+        changed = list(changes_between(read_text(content["config"], "checkpoint").value, config.model_dump(mode="json")))
     threads = config.threads or (content["hardware"]["threads"] if content else None)
     with prepared(threads, config.deterministic):
         run = build_run(config) if content is None else restored(config, content)
-        if folder is not None and folder.end() and run.done:
-            _say_why_done(run)
-            return folder
-        _check_extension(run)
-        in_place = folder is not None
+        _check_there_is_more(run, finished=folder is not None and folder.end() is not None)
+        positions = None
         if folder is None:
             folder = new_folder(run, runs)
-        elif changed:
-            write_text(
-                folder.config,
-                f"# {config.name}: every setting of this run, changed at step {run.state.step}.\n" + yaml_text(run.config),
-            )
+            if run.state.best_step != run.state.step:
+                run.state.forget_best()
+                notes.append("best      the best weights so far are not in this checkpoint: the next evaluation is the best again")
+        elif content is not None:
+            positions = content["loggers"]
+            if changed:
+                header = f"# {config.name}: every setting of this run, changed at step {run.state.step}.\n"
+                write_text(folder.config, header + yaml_text(run.config))
         drive = Drive(run, folder, screen, perf_counter() - started)
-        for line in [*notes, *_opening(run, content, folder, changed)]:
+        for line in [*_opening(run, content, folder, changed), *notes]:
             drive.say(line)
-        return drive(content["loggers"] if content is not None and in_place else None)
+        return drive(positions)
 
 
 def _locate(target: str | Path | None, root: Path) -> tuple[Path | None, RunFolder | None]:
@@ -212,27 +209,20 @@ def _flat(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, tree
 
 
-def _say_why_done(run: Run) -> None:
+def _check_there_is_more(run: Run, finished: bool) -> None:
+    """Raises ConfigError for a run that is finished and not extended, or told to end before where it is."""
     plan, state = run.plan, run.state
-    if state.step >= plan.steps:
+    if state.step > plan.steps or (finished and state.step == plan.steps):
         raise ConfigError(
-            f"this run has done {state.step} steps (epoch {run.epoch(state.step)}), and the config asks for {plan.steps}.",
+            f"this run has done {state.step:,} steps ({run.epoch(state.step)} epochs), and the config asks for {plan.steps:,}.",
             key=("training",),
             suggestion=f"Extend it: training.epochs={run.epoch(state.step) + 10}.",
         )
-    raise ConfigError(
-        f"this run stopped early, after {state.stale} evaluations without a better {plan.monitor}.",
-        key=("training",),
-        suggestion=f"To go on, allow more: training.early_stopping.patience={state.stale + 10}, or training.early_stopping=null.",
-    )
-
-
-def _check_extension(run: Run) -> None:
-    if run.state.step > run.plan.steps:
+    if finished and run.done:
         raise ConfigError(
-            f"this run has done {run.state.step} steps already, and the config asks for {run.plan.steps}.",
+            f"this run stopped early, after {state.stale} evaluations without a better {plan.monitor}.",
             key=("training",),
-            suggestion="Ask for more, or begin a new run.",
+            suggestion=f"Allow more: training.early_stopping.patience={state.stale + 10}, or training.early_stopping=null.",
         )
 
 

@@ -56,9 +56,8 @@ class CNNNetwork(nn.Module):
     ) -> None:
         super().__init__()
         arriving = [shape, *sizes(shape, blocks)]
-        self.blocks = nn.Sequential(
-            *(_built(block, size, activation, batch_norm) for block, size in zip(blocks, arriving, strict=False))
-        )
+        built = [_built(block, size, activation, batch_norm) for block, size in zip(blocks, arriving, strict=False)]
+        self.blocks = nn.Sequential(*built)
         self.head = dense(prod(arriving[-1]), hidden, outputs, activation=activation, dropout=dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:

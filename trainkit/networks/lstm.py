@@ -36,9 +36,9 @@ class LSTMNetwork(nn.Module):
         super().__init__()
         width = hidden * (2 if bidirectional else 1)
         # One module a layer: the dropout inside of nn.LSTM ignores reseeding on CUDA (github.com/pytorch/pytorch/issues/104697).
+        below = [inputs, *[width] * (layers - 1)]
         self.layers = nn.ModuleList(
-            _initialised(nn.LSTM(width if n else inputs, hidden, batch_first=True, bidirectional=bidirectional))
-            for n in range(layers)
+            _initialised(nn.LSTM(size, hidden, batch_first=True, bidirectional=bidirectional)) for size in below
         )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.head = dense(width, head, outputs, dropout=head_dropout)
@@ -65,7 +65,7 @@ class LSTMNetwork(nn.Module):
 def _initialised(lstm: nn.LSTM) -> nn.LSTM:
     """Gate by gate: Xavier for what comes from below, orthogonal for what comes from the step before (Saxe et al. 2014,
     arXiv 1312.6120), zero biases but 1 for the forget gate, so that it forgets little at first (Jozefowicz et al. 2015,
-    "An Empirical Exploration of Recurrent Network Architectures", section 2.2)."""
+    "An Empirical Exploration of Recurrent Network Architectures")."""
     for name, weight in lstm.named_parameters():
         if name.startswith("bias"):
             nn.init.zeros_(weight)

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from trainkit.spec import Spec
 
 _BLUE, _ORANGE, _GREY = "#0072b2", "#e69f00", "#777777"  # told apart by the colour-blind (Okabe and Ito)
+
+
+def pixels(figure: Figure) -> np.ndarray[Any, Any]:
+    """The figure drawn once, as (height, width, 3) uint8: drawing takes a quarter of a second."""
+    figure.set_dpi(110)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
 def answers(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
@@ -50,14 +60,21 @@ def _confusion(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figur
 
 
 def _residuals(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
-    true, said = truth[:, 0].cpu().numpy(), answered[:, 0].cpu().numpy()
+    finite = truth[:, 0].isfinite().cpu() & answered[:, 0].isfinite().cpu()
+    true, said = truth[:, 0].cpu()[finite].numpy(), answered[:, 0].cpu()[finite].numpy()
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
+    if not len(true):
+        left.set(title=f"{title}: no finite answer")
+        return figure
     left.scatter(true, said, s=12, alpha=0.6, color=_BLUE)
     ends = [min(true.min(), said.min()), max(true.max(), said.max())]
     left.plot(ends, ends, color=_GREY, linewidth=1)
     left.set(xlabel=f"true {spec.target_names[0]}", ylabel="answered", title=title)
-    right.hist(said - true, bins=30, color=_BLUE)
+    errors = (said - true).astype(float)
+    low, high = errors.min(), errors.max()
+    room = 0.01 * max(1.0, abs(low), abs(high)) if high - low < 1e-5 * max(1.0, abs(low), abs(high)) else 0.0  # all errors alike
+    right.hist(errors, bins=30, range=(low - room, high + room), color=_BLUE)
     right.axvline(0, color=_GREY, linewidth=1)
     right.set(xlabel="answered − true", ylabel="rows", title="errors")
     return figure

@@ -84,10 +84,10 @@ def ending(run: Run, status: str) -> str:
     return f"Done: all {plan.steps:,} steps.{best}{still}"
 
 
-def measured(test: Mapping[str, float], baseline: Mapping[str, float], target: str) -> str:
+def measured(test: Mapping[str, float], baseline: Mapping[str, float], target: str) -> list[str]:
     """The test metrics beside the answer that looks at no input."""
     simple = "always the commonest class" if target == "class" else "always the mean"
-    return f"test      {numbers(test)}\nbaseline  {numbers(baseline)}  ({simple})"
+    return [f"test      {numbers(test)}", f"baseline  {numbers(baseline)}  ({simple})"]
 
 
 def numbers(metrics: Mapping[str, Any]) -> str:

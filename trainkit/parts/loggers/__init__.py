@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from trainkit.part import Part, Registry
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
     from torch import Tensor, nn
 
 
@@ -25,8 +25,8 @@ class BuiltLogger(Protocol):
     def log(self, record: dict[str, Any]) -> None:
         """One record: ``kind`` (step, evaluation or end), ``step``, ``epoch``, and numbers by name."""
 
-    def picture(self, name: str, figure: Figure, step: int) -> None:
-        """A picture of a split's answers."""
+    def picture(self, name: str, pixels: np.ndarray[Any, Any], step: int) -> None:
+        """A picture of a split's answers, (height, width, 3) uint8."""
 
     def position(self) -> Any:
         """Put everything on the disk, and say how far it reaches: plain values."""

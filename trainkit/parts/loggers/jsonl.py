@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainkit.parts.loggers import Logger, loggers
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
     from torch import Tensor, nn
 
 
@@ -40,7 +40,7 @@ class JSONLFile:
         if record["kind"] != "step" or len(self._lines) >= 100:
             self._write()
 
-    def picture(self, name: str, figure: Figure, step: int) -> None:
+    def picture(self, name: str, pixels: np.ndarray[Any, Any], step: int) -> None:
         """Nothing: pictures lie in plots/."""
 
     def position(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainkit.parts.loggers import Logger, loggers
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
     from torch import Tensor, nn
     from torch.utils.tensorboard import SummaryWriter
 
@@ -74,9 +74,9 @@ class EventFiles:
             tag = "loss/step" if prefix and name == "train_loss" else tag
             self._call("add_scalar", tag, value, record["step"])
 
-    def picture(self, name: str, figure: Figure, step: int) -> None:
+    def picture(self, name: str, pixels: np.ndarray[Any, Any], step: int) -> None:
         """An image."""
-        self._call("add_figure", name, figure, step)
+        self.writer.add_image(name, pixels, step, dataformats="HWC")
 
     def position(self) -> dict[str, int]:
         """Size of each event file, all of it on the disk."""

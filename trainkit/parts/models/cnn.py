@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from trainkit.part import Settings
 from trainkit.parts.models import Activation, Chance, Model, Width, models
@@ -37,7 +38,11 @@ class ConvBlock(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_channels(cls, data: Any) -> Any:
-        return {"channels": data} if isinstance(data, int) and not isinstance(data, bool) else data
+        if isinstance(data, int) and not isinstance(data, bool):
+            return {"channels": data}
+        if not isinstance(data, dict | ConvBlock):
+            raise PydanticCustomError("block_type", "should be a number of channels, or a mapping such as {channels: 32}")
+        return data
 
 
 @models.register

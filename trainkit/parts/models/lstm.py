@@ -39,7 +39,7 @@ class LSTM(Model):
     dropout: Chance = 0.0
     """Chance of silencing a unit during training, between the layers and on what the last layer hands on."""
     pooling: Literal["last", "mean", "max"] = "last"
-    """What the last layer hands on: its last step, or the mean or largest of all steps. Backward, the last step read is the first."""
+    """What the last layer hands on: its last step (read backward, the first), or the mean or the largest of all steps."""
     head: LSTMHead | None = None
     """Fully connected layers before the output; null: none."""
     inputs: ClassVar[tuple[Kind, ...]] = ("image", "sequence")

@@ -32,12 +32,8 @@ class MLP(Model):
     @model_validator(mode="after")
     def _one_dropout_a_layer(self) -> MLP:
         if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.hidden):
-            given, layers = len(self.dropout), len(self.hidden)
-            raise fault(
-                ("dropout",),
-                f"the list has {given} {_plural('chance', given)} for {layers} hidden {_plural('layer', layers)}: "
-                "write one for each, or one number for all",
-            )
+            words = f"the list has {len(self.dropout)}, and the hidden layers are {len(self.hidden)}"
+            raise fault(("dropout",), f"{words}: write one chance for each layer, or one number for all")
         return self
 
     def build(self, spec: Spec) -> nn.Module:
@@ -47,7 +43,3 @@ class MLP(Model):
         return MLPNetwork(
             spec.input_size, self.hidden, spec.outputs, activation=self.activation, batch_norm=self.batch_norm, dropout=self.dropout
         )
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

@@ -1,0 +1,94 @@
+"""A run that is restored goes on bit for bit, wherever it stopped; and every part of its state is needed for that."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from tests.helpers import make_run
+from tests.killing import digest
+from trainkit.engine.loop import fit
+from trainkit.engine.run import Run
+
+SETTINGS = {
+    "model": {"name": "mlp", "hidden": [24], "dropout": 0.3, "batch_norm": True},
+    "task": {"name": "classification", "class_weights": "balanced"},
+    "optimizer": {"name": "adamw", "lr": 0.3},
+    "schedule": {"name": "cosine", "warmup": 0.1},
+    "training": {"epochs": 12, "batch_size": 100, "accumulate": 3, "clip": 1.0, "limit": 450,
+                 "early_stopping": {"patience": 3, "min_delta": 0.02}},
+}  # fmt: skip
+PER_EPOCH = 5
+
+
+def go_on(run: Run) -> list[Any]:
+    """Everything that a training shows from where it stands."""
+    seen = [(e.step, e.loss.item(), e.rate, e.train, e.validation, e.improved) for e in fit(run)]
+    return [*seen, digest(run.content())]
+
+
+def stopped_at(step: int) -> tuple[dict[str, Any], list[Any]]:
+    """The content of a run stopped there, and what it shows when nobody stops it."""
+    content, seen = _undisturbed(step)
+    return _copied(content), seen
+
+
+@cache
+def _undisturbed(step: int) -> tuple[dict[str, Any], list[Any]]:
+    run = make_run(SETTINGS)
+    content, seen = _copied(run.content()), []
+    for e in fit(run):
+        seen.append((e.step, e.loss.item(), e.rate, e.train, e.validation, e.improved))
+        if e.step == step:
+            content, seen = _copied(run.content()), []
+    return content, [*seen, digest(run.content())]
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {k: _copied(v) for k, v in value.items()}
+    return [_copied(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("step", [0, 1, PER_EPOCH - 1, PER_EPOCH, PER_EPOCH + 1, 3 * PER_EPOCH + 2, 27])
+def test_it_goes_on_bit_for_bit(step: int) -> None:
+    content, undisturbed = stopped_at(step)
+    run = make_run(SETTINGS)
+    run.restore(content)
+    assert go_on(run) == undisturbed
+
+
+STATE = ("step", "loss_sum", "weight_sum", "best", "best_step", "best_metrics", "anchor", "stale")
+
+
+def test_the_state_has_no_part_that_these_tests_forget() -> None:
+    assert set(make_run(SETTINGS).state.content()) == set(STATE)
+
+
+@pytest.mark.parametrize("part", [*STATE, "network", "optimizer"])
+def test_every_part_of_the_state_is_needed(part: str) -> None:
+    step = 27  # within an epoch, stale since the last best, and no better one to come
+    content, undisturbed = stopped_at(step)
+    fresh = make_run(SETTINGS).content()
+    if part in STATE:
+        assert content["state"][part] != fresh["state"][part], "the test stops where this part says nothing"
+        content["state"][part] = fresh["state"][part]
+    elif part == "optimizer":
+        content[part]["state"] = {}
+    else:
+        content[part] = fresh[part]
+    run = make_run(SETTINGS)
+    run.restore(content)
+    assert go_on(run) != undisturbed
+
+
+def test_batch_norms_running_means_are_part_of_the_network() -> None:
+    content, undisturbed = stopped_at(27)
+    name = next(name for name in content["network"] if name.endswith("running_mean"))
+    content["network"][name].zero_()
+    run = make_run(SETTINGS)
+    run.restore(content)
+    assert go_on(run) != undisturbed

@@ -1,0 +1,88 @@
+"""The end of a training: the best weights on validation and test, the pictures, and the record that says it is finished."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trainkit.engine.evaluation import Scores
+from trainkit.engine.run import Run, load_weights
+from trainkit.parts.loggers import BuiltLogger
+from trainkit.report import story
+from trainkit.spec import SPLITS
+from trainkit.store import checkpoint
+from trainkit.store.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Metrics = dict[str, float] | None
+
+
+def measure(
+    run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], say: Callable[[str], None], status: str
+) -> tuple[Metrics, Metrics, Metrics]:
+    """Metrics of validation, of test, and of the baseline on test; None for a split that is not there.
+
+    Leaves the best weights in the network. The record comes last: a run killed before it is measured again by a resume.
+    """
+    if folder.best.exists():
+        load_weights(run.network, checkpoint.load(folder.best))
+    scores = {split: run.evaluator(run.data[split]) for split in SPLITS[1:] if split in run.data}
+    for split in list(scores)[-1:]:  # test, or else validation
+        _picture(run, folder, loggers, split, scores[split])
+    found = {split: score.metrics for split, score in scores.items()}
+    validation, test, baseline = found.get("validation"), found.get("test"), None
+    if test is not None:
+        baseline = run.task.baseline(run.data["test"].targets)
+        for line in story.measured(test, baseline, run.data.spec.target):
+            say(line)
+    loggers["jsonl"].position()
+    _curves(run, folder)
+    end = {"kind": "end", "step": run.state.step, "epoch": run.epoch(run.state.step), "status": status}
+    record = {**end, "best_step": run.state.best_step, "validation": clean(validation), "test": clean(test)}
+    for logger in loggers.values():
+        logger.log(record)
+    return validation, test, baseline
+
+
+def clean(value: Any) -> Any:
+    """NaN and infinity as None: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {key: clean(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _picture(run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], split: str, scores: Scores) -> None:
+    from trainkit.report import plots
+
+    spec = run.data.spec
+    truth = scores.targets if spec.target == "class" else run.task.answers(scores.targets)
+    name = "confusion_matrix" if spec.target == "class" else "residuals"
+    pixels = _keep(
+        folder, f"{name}_{split}", plots.answers(spec, run.task.answers(scores.outputs), truth, f"{split}, best weights")
+    )
+    for logger in loggers.values():
+        logger.picture(f"{name}/{split}", pixels, run.state.step)
+
+
+def _curves(run: Run, folder: RunFolder) -> None:
+    from trainkit.report import plots
+
+    records = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
+    figure = plots.curves(records, run.state.best_step)
+    if figure is not None:
+        _keep(folder, "curves", figure)
+
+
+def _keep(folder: RunFolder, name: str, figure: Figure) -> Any:
+    from PIL import Image
+
+    from trainkit.report import plots
+
+    folder.plots.mkdir(exist_ok=True)
+    pixels = plots.pixels(figure)
+    Image.fromarray(pixels).save(folder.plots / f"{name}.png")
+    return pixels
