@@ -218,6 +218,12 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, room: str, bad:
     assert (tmp_path / "a.pth").read_bytes() == before
 
 
+def test_large_weights_are_finite_though_their_sum_is_not(tmp_path: Path) -> None:
+    save({"network": {"w": torch.full((9,), 3e38), "h": torch.full((9,), 6e4, dtype=torch.float16)}}, tmp_path / "a.pth")
+    with pytest.raises(NumericError):
+        save({"network": {"w": torch.tensor([float("inf"), -float("inf")])}}, tmp_path / "a.pth")
+
+
 # Attacks: files as a stranger would forge them
 
 

@@ -10,7 +10,7 @@ def bounds(rows: int, size: int) -> list[tuple[int, int]]:
     """First and last + 1 of each batch. No row is dropped; a single left-over row joins the batch before it,
     since batch norm fails on one row."""
     starts = list(range(0, rows, size))
-    if len(starts) > 1 and rows - starts[-1] == 1:
+    if len(starts) > 1 and size > 1 and rows - starts[-1] == 1:
         starts.pop()
     return list(zip(starts, [*starts[1:], rows], strict=True))
 

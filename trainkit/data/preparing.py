@@ -11,6 +11,7 @@ import torch
 
 from trainkit.data.preprocessing import Preprocessing
 from trainkit.data.splitting import limit, split
+from trainkit.errors import DataError
 from trainkit.spec import Batch, Data, Rows, Spec, SplitName
 
 
@@ -46,11 +47,16 @@ def whole(rows: Rows, fitted: Mapping[str, Any], dtype: torch.dtype = torch.floa
 def transform(rows: Rows, index: np.ndarray[Any, Any], preprocessing: Preprocessing, dtype: torch.dtype) -> Batch:
     """The rows numbered ``index`` as tensors on the CPU."""
     targets = torch.from_numpy(preprocessing.targets(rows, index))
-    return Batch(
-        torch.from_numpy(preprocessing.inputs(rows, index)).to(dtype),
-        targets.to(dtype) if targets.is_floating_point() else targets,
-        torch.from_numpy(index),
-    )
+    inputs = torch.from_numpy(preprocessing.inputs(rows, index)).to(dtype)
+    if not (fine := inputs.isfinite().flatten(1).all(dim=1)).all():
+        where = f"{rows.file}: row" if rows.file else "row"
+        raise DataError(
+            f"{where} {int(index[int(fine.int().argmin())]) + 1}: a value is so far from the training rows' that it does not fit "
+            f"into {str(dtype).removeprefix('torch.')}.",
+            key=("data",),
+            suggestion="Mend the value, leave the row out, or use `preprocess: {scaling: standard}`.",
+        )
+    return Batch(inputs, targets.to(dtype) if targets.is_floating_point() else targets, torch.from_numpy(index))
 
 
 def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:

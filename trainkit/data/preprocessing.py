@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainkit.errors import DataError
+from trainkit.errors import DataError, Problem
 from trainkit.spec import Rows
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray[Any, Any]
-_MOSTLY = 0.9
+MOSTLY = 0.9
 """A column of which so many values are numbers is one of numbers with mistakes in it, not one of words."""
+_CATEGORIES = 1000
+"""Each category is an input of its own: more of them are meant only where the user says so."""
+_LARGEST = 1e100
+"""The square of a larger number, and so a standard deviation, may not be a number any more."""
 
 
 @dataclass(frozen=True)
@@ -45,34 +50,46 @@ class Preprocessing:
         columns = None if isinstance(rows.inputs, np.ndarray) else tuple(_columns(rows, train))
         numbers = _numbers(rows, train, columns)
         mean, scale = _scaling(numbers, rows.kind, columns) if scaling == "standard" else (None, None)
-        targets = rows.targets[train]
         if rows.target_kind == "class":
-            return cls(columns, mean, scale, classes=_in_order(set(targets.tolist())))
-        center, spread = targets.mean(axis=0), targets.std(axis=0)
-        if (spread == 0).any():
-            name = rows.target_names[int((spread == 0).argmax())]
-            raise DataError(f"the target {name!r} is constant in the training split: there is nothing to learn.", key=("data",))
-        return cls(columns, mean, scale, center=tuple(center.tolist()), spread=tuple(spread.tolist()))
+            return cls(columns, mean, scale, classes=_in_order(set(map(str, rows.targets[train].tolist()))))
+        targets = _checked(rows, np.asarray(rows.targets[train], dtype=np.float64), train, "the target")
+        center, spread, constant = _moments(targets, (0,))
+        if constant.any():
+            name = rows.target_names[int(constant.argmax())]
+            raise DataError(
+                f"the target {name!r} is always {targets[0, int(constant.argmax())]:g} in the training split: "
+                "there is nothing to learn.",
+                key=("data", "target"),
+                suggestion="Choose another target, or give more rows.",
+            )
+        return cls(columns, mean, scale, center=tuple(center[0].tolist()), spread=tuple(spread[0].tolist()))
 
     def inputs(self, rows: Rows, index: Array) -> Array:
         """float64 (rows, …) of the rows numbered ``index``. Raises DataError on a value that does not fit its column."""
         numbers = _numbers(rows, index, self.columns)
-        return numbers if self.mean is None or self.scale is None else (numbers - self.mean) / self.scale
+        if self.mean is None or self.scale is None:
+            return numbers
+        with np.errstate(over="ignore"):  # what no longer fits is found once the numbers are of the network's own type
+            return (numbers - self.mean) / self.scale
 
     def targets(self, rows: Rows, index: Array) -> Array:
         """int64 (rows,) class numbers, or float64 (rows, targets) standardised. Raises DataError on an unknown class."""
         targets = rows.targets[index]
         if rows.target_kind == "number":
+            targets = _checked(rows, np.asarray(targets, dtype=np.float64), index, "the target")
             standardised: Array = (targets - np.array(self.center)) / np.array(self.spread)
             return standardised
         known = {name: number for number, name in enumerate(self.classes)}
+        names = list(map(str, targets.tolist()))
         try:
-            return np.array([known[name] for name in targets.tolist()], dtype=np.int64)
+            return np.array([known[name] for name in names], dtype=np.int64)  # 2 million rows: 0.2 s
         except KeyError as missing:
-            row = index[targets.tolist().index(missing.args[0])]
+            row = int(index[names.index(missing.args[0])])
+            more = ", …" if len(self.classes) > 12 else ""
             raise DataError(
-                f"{_where(rows, row)}class {missing.args[0]!r} is not among the training split's: {', '.join(self.classes[:12])}.",
-                key=("data",),
+                f"{_where(rows, row)}class {missing.args[0]!r} is not among the training split's: "
+                f"{', '.join(self.classes[:12])}{more}.",
+                key=("data", "target"),
             ) from None
 
     def content(self) -> dict[str, Any]:
@@ -107,23 +124,48 @@ class Preprocessing:
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
-    """Class names sorted as people would: numbers by value, else words by letter."""
+    """Class names sorted as people would: numbers by value, else words by letter. ``1`` comes before ``1.0``."""
     try:
-        return tuple(sorted(names, key=float))
+        values = {name: float(name) for name in names}
     except ValueError:
         return tuple(sorted(names))
+    if not all(map(isfinite, values.values())):  # NaN is neither before nor after anything
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (values[name], name)))
 
 
 def _where(rows: Rows, row: int) -> str:
     return f"{rows.file}: row {row + 1}, " if rows.file else f"row {row + 1}, "
 
 
+def _checked(rows: Rows, numbers: Array, index: Array, what: str) -> Array:
+    """The same numbers. Raises DataError naming the first row that holds NaN, infinity or something huge."""
+    bad = ~(np.abs(numbers) <= _LARGEST)
+    if bad.any():
+        place = tuple(int(axis[0]) for axis in bad.nonzero())
+        raise DataError(
+            f"{_where(rows, int(index[place[0]]))}{what} is {numbers[place]:g}: nothing can be computed with that.",
+            key=("data",),
+            suggestion="Mend the value, or leave the row out.",
+        )
+    return numbers
+
+
+def _moments(numbers: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Mean and standard deviation over ``axes`` (kept, of length 1), and what is constant: that has deviation 1.
+
+    Rounding gives a column of 0.1 a tiny deviation, which would blow up any other value: so its ends are compared.
+    """
+    mean, scale = numbers.mean(axis=axes, keepdims=True), numbers.std(axis=axes, keepdims=True)
+    constant = (numbers.min(axis=axes, keepdims=True) == numbers.max(axis=axes, keepdims=True)) | (scale == 0)
+    return mean, np.where(constant, 1.0, scale), constant
+
+
 def _scaling(numbers: Array, kind: str, columns: tuple[Column, ...] | None) -> tuple[Array, Array]:
     """Mean and standard deviation: of each column of a table, each channel of an image, each feature of a sequence.
     A constant keeps scale 1; 0/1 inputs of categories stay as they are."""
     axes = {"table": (0,), "image": (0, 2, 3), "sequence": (0, 1)}[kind]
-    mean, scale = numbers.mean(axis=axes, keepdims=True)[0], numbers.std(axis=axes, keepdims=True)[0]
-    scale[scale == 0] = 1.0
+    mean, scale = (moment[0] for moment in _moments(numbers, axes)[:2])
     if columns is not None:
         words = np.array([c.kind == "category" for c in columns for _ in (c.categories or ("",))])
         mean[words], scale[words] = 0.0, 1.0
@@ -136,38 +178,53 @@ def _columns(rows: Rows, train: Array) -> list[Column]:
 
     frame = rows.inputs
     assert isinstance(frame, pl.DataFrame)
-    found = []
+    found, faults = [], []
     for name in frame.columns:
-        values, kind = frame[name][train], rows.kinds.get(name)
-        if kind == "ignore":
-            continue
-        if values.n_unique() == 1:
-            raise DataError(
-                f"{rows.file}: column {name!r} is always {values[0]!r} in the training split: it can teach nothing.",
-                key=("data",),
-                suggestion=f"Leave it out: data.kinds: {{{name}: ignore}}.",
-            )
-        if kind is None:
-            numbers = values.cast(pl.Float64, strict=False).is_not_null().mean()
-            assert isinstance(numbers, float)
-            kind = "number" if numbers >= _MOSTLY else "category"
-            if kind == "category" and len(values) > 20 and values.n_unique() > len(values) / 2:
-                raise DataError(
-                    f"{rows.file}: column {name!r} holds {values.n_unique()} different texts in {len(values)} training "
-                    "rows: it looks like a name or an identifier.",
-                    key=("data",),
-                    suggestion=f"Leave it out: data.kinds: {{{name}: ignore}}; or keep it: {{{name}: category}}.",
-                )
-        found.append(Column(name, kind, _in_order(set(values.to_list())) if kind == "category" else ()))
+        if rows.kinds.get(name) != "ignore":
+            column = _kind_of(rows, name, frame[name][train])
+            if isinstance(column, Column):
+                found.append(column)
+            else:
+                faults.append(column)
+    if faults:
+        raise DataError(faults)
     if not found:
-        raise DataError("no column is left to learn from.", key=("data",))
+        raise DataError("no column is left to learn from.", key=("data",), suggestion="The file needs one besides the target.")
     return found
+
+
+def _kind_of(rows: Rows, name: str, values: pl.Series) -> Column | Problem:
+    """A column as its training rows show it, or what is wrong with it."""
+    kind, shown = rows.kinds.get(name), f"{rows.file}: column {name!r}"
+    ignore = f"Leave it out: data.kinds: {{{name}: ignore}}"
+    numbers, different = parsed(values), values.n_unique()
+    share = 1 - numbers.null_count() / len(numbers)
+    if different == 1 or (share == 1 and kind != "category" and numbers.n_unique() == 1):
+        return Problem(f"{shown} is always {values[0]!r} in the training split: it can teach nothing.", ("data",), f"{ignore}.")
+    if kind is None:
+        kind = "number" if share >= MOSTLY else "category"
+        if kind == "category" and values.str.contains(r"^[+-]?\d+,\d+$").mean() == 1:
+            fix = f"Write them with a point; or read them as words: data.kinds: {{{name}: category}}."
+            return Problem(f"{shown} holds numbers with a decimal comma, such as {values[0]!r}.", ("data",), fix)
+        if kind == "category" and len(values) > 20 and different > min(len(values) / 2, _CATEGORIES):
+            words = f"{shown} holds {different} different texts in {len(values)} training rows"
+            fix = f"{ignore}; or keep it: {{{name}: category}}."
+            return Problem(f"{words}: it looks like a name or an identifier.", ("data",), fix)
+    return Column(name, kind, _in_order(set(values.unique().to_list())) if kind == "category" else ())
+
+
+def parsed(values: pl.Series) -> pl.Series:
+    """Text as float64; null where it is no number, or infinite, NaN or huge."""
+    import polars as pl
+
+    numbers = values.cast(pl.Float64, strict=False)
+    return numbers.set(~(numbers.abs() <= _LARGEST).fill_null(True), None)
 
 
 def _numbers(rows: Rows, index: Array, columns: tuple[Column, ...] | None) -> Array:
     if columns is None:
         assert isinstance(rows.inputs, np.ndarray)
-        return np.asarray(rows.inputs[index], dtype=np.float64)
+        return _checked(rows, np.asarray(rows.inputs[index], dtype=np.float64), index, "an input")
     return np.column_stack([_column(rows, index, column) for column in columns])
 
 
@@ -184,19 +241,19 @@ def _column(rows: Rows, index: Array, column: Column) -> Array:
         )
     values: pl.Series = frame[column.name][index]
     if column.kind == "category":
-        known = {name: number for number, name in enumerate(column.categories)}
-        hot = np.zeros((len(values), len(known)))
-        for row, value in enumerate(values):
-            if value in known:
-                hot[row, known[value]] = 1.0
+        numbers = list(range(len(column.categories)))
+        codes = values.replace_strict(list(column.categories), numbers, default=-1, return_dtype=pl.Int64).to_numpy()
+        hot = np.zeros((len(values), len(numbers)))
+        hot[np.flatnonzero(codes >= 0), codes[codes >= 0]] = 1.0
         return hot
-    numbers = values.cast(pl.Float64, strict=False)
-    bad = (numbers.is_null() | ~numbers.is_finite().fill_null(True)).arg_true()
-    if len(bad):
-        row, value = int(index[bad[0]]), values[int(bad[0])]
+    read = parsed(values)
+    if read.null_count():
+        bad = parsed(frame[column.name]).is_null().arg_true()  # of all splits: the first in the file is named
+        row, value = int(bad[0]), frame[column.name][int(bad[0])]
+        others = f" ({len(bad) - 1} more in this column)" if len(bad) > 1 else ""
         raise DataError(
-            f"{_where(rows, row)}column {column.name!r}: {value!r} is not a number.",
+            f"{_where(rows, row)}column {column.name!r}: {value!r} is not a usable number{others}.",
             key=("data",),
             suggestion=f"Mend it, or read the column as words: data.kinds: {{{column.name}: category}}.",
         )
-    return numbers.to_numpy()
+    return read.to_numpy()

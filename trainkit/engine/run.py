@@ -148,7 +148,7 @@ class Run:
             if self._skips:
                 self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # fused optimizers skip by it
             if self.due_log(step) or self.due_evaluation(step) or not self._skips:
-                self.check()
+                self.check(step)
         elif not isfinite(loss.item()) or (norm is not None and not isfinite(norm.item())):  # on a CPU .item() waits for nothing
             raise NumericError(self._bad_news(f"step {step}", loss, batch), suggestion=_CURE)
         self.optimizer.step(lambda: loss)  # type: ignore[arg-type,return-value]  # some optimizers want the loss
@@ -183,12 +183,13 @@ class Run:
         """The epoch, from 1, that ``step`` (from 1) belongs to; 0 before the first step."""
         return -(-step // self.plan.per_epoch)
 
-    def check(self) -> None:
-        """Look at the device. Raises NumericError if a step since the last look was bad."""
+    def check(self, last: int | None = None) -> None:
+        """Look at the device, up to the step ``last`` (else the last one done). Raises NumericError if one of them was bad."""
+        last = self.state.step if last is None else last
         if self._waits and self._unread.item():
-            first, last = self._looked + 1, self.state.step + 1
+            first = self._looked + 1
             raise NumericError(self._bad_news(f"one of the steps {first} to {last}"), suggestion=_CURE)
-        self._looked = self.state.step
+        self._looked = last
 
     def content(self) -> dict[str, Any]:
         """All that rebuilds this run: plain values and tensors."""

@@ -176,7 +176,7 @@ def _written(value: torch.Tensor, key: Key) -> torch.Tensor:
         kind = f"{_name(value)} ({value.dtype}, {value.layout}, {value.device})"
         raise TypeError(f"{dotted(key)} is {kind}: only dense tensors of the usual dtypes are stored")
     value = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    if key[0] in ("network", "ema") and value.dtype in FLOATS and not torch.isfinite(value).all():
+    if key[0] in ("network", "ema") and value.dtype in FLOATS and not _is_finite(value):
         raise NumericError(
             f"the weights hold NaN or infinity: not saved ({dotted(key)}). What was saved before is untouched; "
             "try a lower optimizer.lr or set training.clip."
@@ -195,6 +195,11 @@ def _accepted(value: torch.Tensor, key: Key) -> torch.Tensor:
 
 def _is_dense(value: torch.Tensor) -> bool:
     return value.layout is torch.strided and not value.is_nested and not value.is_meta
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    # One NaN or infinity spoils the sum, which takes a tenth of the time; a sum may also overflow by itself.
+    return bool(torch.isfinite(value.sum()) or torch.isfinite(value).all())
 
 
 def _name(value: object) -> str:

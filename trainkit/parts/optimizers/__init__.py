@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from trainkit.errors import ConfigError
 from trainkit.part import Part, Registry
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Optimizer(Part):
             {"params": decayed, "weight_decay": self.weight_decay},
             {"params": spared, "weight_decay": 0.0},
         ]
+        if not trained:
+            raise ConfigError("the model has no weights that train.", key=("model",), suggestion="Give it some, or unfreeze them.")
         return [group for group in groups if group["params"]]
 
 

@@ -72,7 +72,8 @@ class BuiltRegression:
         spread = (truth - truth.mean(dim=0)).square().sum(dim=0)
         squared = error.square()
         # One row, or all alike: nothing to explain. scikit-learn says 0 there as well, unless the answer is exact.
-        r2 = (1 - squared.sum(dim=0) / spread).where(spread > 0, (squared.sum(dim=0) == 0).double())
+        varied = (truth != truth[0]).any(dim=0)  # the mean of equal numbers may differ from them by its rounding
+        r2 = (1 - squared.sum(dim=0) / spread).where(varied, (squared.sum(dim=0) == 0).double())
         return {"mae": float(error.abs().mean()), "rmse": float(squared.mean(dim=0).sqrt().mean()), "r2": float(r2.mean())}
 
     def baseline(self, targets: Tensor) -> dict[str, float]:

@@ -1,0 +1,106 @@
+"""Splits: every row once, the sizes asked for, the same for the same seed, each class in its share."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from trainkit.data.randomness import key
+from trainkit.data.splitting import limit, split
+from trainkit.errors import DataError
+
+
+def labels(**sizes: int) -> Any:
+    """Words, shuffled: ``labels(a=3, b=2)``."""
+    names = np.array([name for name, size in sizes.items() for _ in range(size)], dtype=object)
+    return np.random.RandomState(1).permutation(names)
+
+
+def counts(words: Any, index: Any) -> dict[str, int]:
+    return {str(name): int((words[index] == name).sum()) for name in np.unique(words.astype(str))}
+
+
+@pytest.mark.parametrize(("rows", "validation", "test", "sizes"), [
+    (100, 0.15, 0.15, (70, 15, 15)), (442, 0.15, 0.15, (310, 66, 66)), (10, 0.0, 0.3, (7, None, 3)),
+    (10, 0.25, 0.0, (8, 2, None)), (7, 0.0, 0.0, (7, None, None)), (3, 0.4, 0.4, (1, 1, 1)),
+])  # fmt: skip
+@pytest.mark.parametrize("stratified", [False, True])
+def test_sizes_and_every_row_once(rows: int, validation: float, test: float, sizes: Any, stratified: bool) -> None:
+    words = labels(a=rows // 2, b=rows - rows // 2) if stratified and rows > 3 else None
+    found = split(rows, words, validation=validation, test=test, seed=0)
+    assert tuple(len(found[name]) if name in found else None for name in ("train", "validation", "test")) == sizes
+    assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(rows))
+    assert all((np.diff(index) > 0).all() for index in found.values())
+
+
+def test_a_function_of_the_seed() -> None:
+    first, again, other = (split(100, None, validation=0.2, test=0.2, seed=seed) for seed in (3, 3, 4))
+    assert all((first[name] == again[name]).all() for name in first)
+    assert not any((first[name] == other[name]).all() for name in first)
+
+
+def test_rows_without_classes_are_pinned() -> None:
+    """The split of a checkpoint must be found again by every later version, of numpy too."""
+    found = split(12, None, validation=0.25, test=0.25, seed=0)
+    assert {name: index.tolist() for name, index in found.items()} == {
+        "train": [0, 4, 6, 7, 8, 9], "validation": [1, 2, 11], "test": [3, 5, 10],
+    }  # fmt: skip
+    assert limit(found["train"], None, 2, 0).tolist() == [0, 6]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_rows_as_scikit_learn(seed: int) -> None:
+    words = load_digits().target.astype(str).astype(object)
+    found = split(len(words), words, validation=0.15, test=0.15, seed=seed)["test"]
+    theirs, _ = train_test_split(
+        np.arange(len(words)), train_size=270, stratify=words, random_state=key(seed, "split", "test") % 2**32
+    )
+    assert (found == np.sort(theirs)).all()
+
+
+@pytest.mark.parametrize("sizes", [{"a": 500, "b": 300, "c": 200}, {"a": 997, "b": 3}, {"a": 333, "b": 333, "c": 334}])
+def test_each_class_keeps_its_share(sizes: dict[str, int]) -> None:
+    words = labels(**sizes)
+    for name, index in split(1000, words, validation=0.2, test=0.1, seed=0).items():
+        for word, size in counts(words, index).items():
+            assert abs(size - max(1, sizes[word] * len(index) / 1000)) < 2, (name, word)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("validation", "test"), [(0.45, 0.45), (0.1, 0.5), (0.5, 0.1), (0.5, 0.0)])
+def test_a_rare_class_is_in_every_split(validation: float, test: float, seed: int) -> None:
+    words = labels(common=37, rare=3)
+    for index in split(40, words, validation=validation, test=test, seed=seed).values():
+        assert counts(words, index)["rare"] >= 1
+
+
+@pytest.mark.parametrize(("rows", "words", "message", "key_"), [
+    (3, None, "the validation split would be empty: 0.1 of 3 rows.", "split"),
+    (10, labels(a=10), "the target has one class only, 'a'", "data"),
+    (10, labels(a=9, b=1), "class 'b' has 1 row, fewer than the 3 splits.", "data"),
+    (10, labels(a=8, b=2), "class 'b' has 2 rows, fewer than the 3 splits.", "data"),
+    (10, labels(a=4, b=3, c=3), "the validation split would have 1 row for 3 classes.", "split"),
+])  # fmt: skip
+def test_what_cannot_be_split(rows: int, words: Any, message: str, key_: str) -> None:
+    with pytest.raises(DataError) as caught:
+        split(rows, words, validation=0.1, test=0.3, seed=0)
+    problem = caught.value.problems[0]
+    assert problem.message.startswith(message) and problem.key[0] == key_ and problem.suggestion
+
+
+@pytest.mark.parametrize("rows", [2, 3, 50, 97, 98, 99, 100, 1000])
+@pytest.mark.parametrize("words", [None, labels(a=90, b=10)])
+def test_limit(rows: int, words: Any) -> None:
+    train = np.arange(100)
+    few = limit(train, words, rows, seed=0)
+    assert len(few) == min(rows, 100) and len(set(few.tolist())) == len(few) and set(few) <= set(train)
+    assert (few == limit(train, words, rows, seed=0)).all()
+    assert words is None or abs(counts(words, few)["b"] - max(1, len(few) / 10)) <= 1
+
+
+def test_a_limit_below_the_classes() -> None:
+    with pytest.raises(DataError, match=r"^1 training row cannot show all 2 classes\. Allow 2 at least\.") as caught:
+        limit(np.arange(100), labels(a=90, b=10), 1, seed=0)
+    assert caught.value.problems[0].key == ("training", "limit")
