@@ -46,7 +46,7 @@ def plain_loop(
             size = -(-len(index) // accumulate)
             total = 0.0
             whole: Any = len(index) if weights is None else weights[y[index]].sum()
-            for n, piece in enumerate(index.split(size)):
+            for n, piece in enumerate(index.split(size)):  # type: ignore[no-untyped-call]
                 torch.manual_seed(key(0, "step", step, n))
                 mean = F.cross_entropy(network(x[piece]), y[piece], weight=weights)
                 share = len(piece) if weights is None else weights[y[piece]].sum()

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
 from trainkit.engine.signals import Interruption
-from trainkit.engine.summary import count
-from trainkit.jobs.measuring import clean, measure
+from trainkit.jobs.measuring import measure
+from trainkit.jobs.result import Result, clean
 from trainkit.parts.loggers import BuiltLogger
 from trainkit.parts.loggers.jsonl import JSONL
 from trainkit.report import story
@@ -49,30 +49,6 @@ class Silent:
 
 
 @dataclass
-class Result:
-    """What a training came to. `facts` are the same as plain values."""
-
-    run: str
-    status: str
-    signal: int | None
-    epochs: int
-    steps: int
-    best: dict[str, Any] | None
-    validation: dict[str, float] | None
-    test: dict[str, float] | None
-    baseline: dict[str, float] | None
-    seconds: dict[str, float]
-    samples_per_second: float | None
-    parameters: dict[str, int]
-    device: str
-    precision: str
-
-    def facts(self) -> dict[str, Any]:
-        """As `train --json` prints them."""
-        return {name: clean(value) for name, value in vars(self).items() if name != "signal"}
-
-
-@dataclass
 class Drive:
     """One training from where its run stands to its end."""
 
@@ -98,33 +74,21 @@ class Drive:
             first, began = run.state.step, perf_counter()
             if not run.done:
                 self._train(interruption)
-            train_seconds = perf_counter() - began
+            seconds = perf_counter() - began
             rows = (run.state.step - first) * run.config.training.batch_size  # good to a part of one batch
-            status = self._status(interruption)
-            test = validation = baseline = None
-            self.say(story.ending(run, status))
-            if status != "interrupted":
-                validation, test, baseline = measure(run, self.folder, self.loggers, self.say, status)
+            result = Result.of(run, self.folder)
+            self.say(story.ending(run, result.status))
+            if result.status != "interrupted":
+                result.validation, result.test, result.baseline = measure(run, self.folder, self.loggers, self.say)
+                for logger in self.loggers.values():  # last of all: a run killed before this is measured again by a resume
+                    logger.log(result.record())
         for logger in self.loggers.values():
             logger.close()
-        seconds = {"setup": self.setup_seconds, "train": train_seconds, "total": self.setup_seconds + perf_counter() - self.started}
-        total, trainable = count(run.network)
-        return Result(
-            run=self.folder.shown,
-            status=status,
-            signal=interruption.signal,
-            epochs=run.epoch(run.state.step),
-            steps=run.state.step,
-            best=self._best(),
-            validation=validation,
-            test=test,
-            baseline=baseline,
-            seconds={k: round(v, 3) for k, v in seconds.items()},
-            samples_per_second=round(rows / train_seconds, 1) if rows else None,
-            parameters={"total": total, "trainable": trainable},
-            device=str(run.hardware.device),
-            precision=run.hardware.precision,
-        )
+        result.signal = interruption.signal
+        result.samples_per_second = round(rows / seconds, 1) if rows else None
+        total = self.setup_seconds + perf_counter() - self.started
+        result.seconds = {"setup": round(self.setup_seconds, 3), "train": round(seconds, 3), "total": round(total, 3)}
+        return result
 
     def say(self, line: str) -> None:
         """To the screen and to log.txt."""
@@ -162,12 +126,6 @@ class Drive:
                 if stop:
                     return
 
-    def _status(self, interruption: Interruption) -> str:
-        run = self.run
-        if run.state.step >= run.plan.steps:
-            return "finished"
-        return "early_stopped" if run.done else "interrupted"
-
     def _due_save(self, step: int) -> bool:
         every = self.run.config.checkpoint.every
         return step % (self.run.plan.per_epoch if every == "epoch" else every) == 0 or self.run.done
@@ -193,11 +151,3 @@ class Drive:
     def _evaluation_record(self, event: Event) -> dict[str, Any]:
         record = {"kind": "evaluation", "step": event.step, "epoch": event.epoch}
         return {**record, **clean(story.values(event)), "best": event.improved}
-
-    def _best(self) -> dict[str, Any] | None:
-        state = self.run.state
-        if not self.folder.best.exists():
-            return None
-        step = state.best_step or state.step
-        where = {"epoch": self.run.epoch(step), "step": step, "checkpoint": str(self.folder.best)}
-        return {**where, "metrics": clean(state.best_metrics)}

@@ -18,7 +18,7 @@ from trainkit.engine.hardware import Hardware, prepared
 from trainkit.engine.run import assemble, load_weights
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
 from trainkit.jobs.building import read_data, read_rows
-from trainkit.jobs.measuring import clean
+from trainkit.jobs.result import clean
 from trainkit.spec import Spec, SplitName
 from trainkit.store import checkpoint as checkpoints
 from trainkit.store.runs import find_checkpoint, run_of, runs_root

@@ -1,9 +1,8 @@
-"""The end of a training: the best weights on validation and test, the pictures, and the record that says it is finished."""
+"""The end of a training: the best weights on validation and test, and the pictures."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,11 @@ Metrics = dict[str, float] | None
 
 
 def measure(
-    run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], say: Callable[[str], None], status: str
+    run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], say: Callable[[str], None]
 ) -> tuple[Metrics, Metrics, Metrics]:
     """Metrics of validation, of test, and of the baseline on test; None for a split that is not there.
 
-    Leaves the best weights in the network. The record comes last: a run killed before it is measured again by a resume.
+    Leaves the best weights in the network.
     """
     if folder.best.exists():
         load_weights(run.network, checkpoint.load(folder.best))
@@ -41,18 +40,7 @@ def measure(
             say(line)
     loggers["jsonl"].position()
     _curves(run, folder)
-    end = {"kind": "end", "step": run.state.step, "epoch": run.epoch(run.state.step), "status": status}
-    record = {**end, "best_step": run.state.best_step, "validation": clean(validation), "test": clean(test)}
-    for logger in loggers.values():
-        logger.log(record)
     return validation, test, baseline
-
-
-def clean(value: Any) -> Any:
-    """NaN and infinity as None: JSON has neither."""
-    if isinstance(value, Mapping):
-        return {key: clean(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _picture(run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], split: str, scores: Scores) -> None:

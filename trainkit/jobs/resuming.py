@@ -17,8 +17,9 @@ from trainkit.engine.hardware import Hardware, prepared, processor
 from trainkit.engine.run import Run
 from trainkit.errors import CheckpointError, ConfigError, DataError
 from trainkit.jobs.building import build_run, read_data, read_rows
-from trainkit.jobs.driving import Drive, Result, Screen, Silent
+from trainkit.jobs.driving import Drive, Screen, Silent
 from trainkit.jobs.evaluation import config_of
+from trainkit.jobs.result import Result
 from trainkit.jobs.training import as_arguments, new_folder, placing
 from trainkit.store import checkpoint as checkpoints
 from trainkit.store.platform import write_text
@@ -52,17 +53,17 @@ def resume(
     runs: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     screen: Screen | None = None,
-) -> Result | RunFolder:
+) -> Result:
     """Continue a run, or begin a new one from a best, older or moved checkpoint.
 
-    ``target`` is a run or a ``.pth``; None means the newest unfinished run. A run that is finished and not extended is
-    returned as it lies. Raises the errors of `trainkit.errors`.
+    ``target`` is a run or a ``.pth``; None means the newest unfinished run. For a run that is finished and not extended
+    nothing is done: its result, without ``seconds``, is returned as it was. Raises the errors of `trainkit.errors`.
     """
     started, screen, root = perf_counter(), screen or Silent(), runs_root(runs)
     path, folder = _locate(target, root)
     changes = as_arguments(overrides)
-    if folder is not None and not changes and folder.end():
-        return folder
+    if folder is not None and not changes and (end := folder.end()):
+        return Result.of_finished(folder, end)
     content, notes = _read(path, folder)
     loaded = _config(path, folder, content, changes, plugins, data)
     with placing(loaded):
@@ -77,7 +78,7 @@ def _continue(
     runs: str | Path | None,
     screen: Screen,
     started: float,
-) -> Result | RunFolder:
+) -> Result:
     config = loaded.config
     changed: list[str] = []
     if content is not None:

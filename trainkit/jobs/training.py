@@ -18,7 +18,8 @@ from trainkit.engine.run import Run, split_sizes
 from trainkit.engine.summary import Layer, count, summary
 from trainkit.errors import TrainkitError
 from trainkit.jobs.building import build_run
-from trainkit.jobs.driving import Drive, Result, Screen, Silent
+from trainkit.jobs.driving import Drive, Screen, Silent
+from trainkit.jobs.result import Result
 from trainkit.report import story
 from trainkit.store.environment import environment
 from trainkit.store.runs import RunFolder, create, runs_root
