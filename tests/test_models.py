@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from trainkit.errors import ConfigError
 from trainkit.networks._layers import ACTIVATIONS
+from trainkit.part import field_help
 from trainkit.parts.models import Activation, Model, models
 from trainkit.spec import Spec
 
@@ -145,7 +146,7 @@ def test_a_kernel_that_does_not_fit_the_pictures() -> None:
 def test_every_setting_has_its_help(name: str) -> None:
     part = models.find(name)
     assert part is not None and issubclass(part, Model) and part.__doc__
-    assert all(field.description for setting, field in part.model_fields.items() if setting != "name")
+    assert set(field_help(part)) >= set(part.model_fields) - {"name"}
 
 
 def test_settings_need_no_torch() -> None:

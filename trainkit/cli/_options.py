@@ -4,13 +4,11 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Overrides: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that override the file's.")
-]
+Overrides: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that override the file's.")]
 Plugin: TypeAlias = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file that brings parts of your own.")
 ]
-Device: TypeAlias = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Device: TypeAlias = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 Runs: TypeAlias = Annotated[

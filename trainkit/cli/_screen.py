@@ -22,6 +22,7 @@ class TerminalScreen:
         self.quiet = quiet
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal and not self.console.is_dumb_terminal and not quiet
+        self.encoding = sys.stderr.encoding or "ascii"  # asked now: under a live bar stderr is Rich's, which has none
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._drawn = 0.0
@@ -29,7 +30,7 @@ class TerminalScreen:
     def say(self, line: str) -> None:
         """A line that stays."""
         if not self.quiet:
-            line = line.encode(sys.stderr.encoding or "ascii", "replace").decode(sys.stderr.encoding or "ascii")
+            line = line.encode(self.encoding, "replace").decode(self.encoding)
             self.console.print(self._styled(line), markup=False)
 
     def _styled(self, line: str) -> object:

@@ -16,7 +16,7 @@ def usage(app: Any, arguments: list[str]) -> int:
     """Run the app; its complaints about the command line itself end with 2, in JSON where that was asked for."""
     as_json = "--json" in arguments
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, prog_name="trainkit")
         return code if isinstance(code, int) else 0
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
@@ -24,7 +24,7 @@ def usage(app: Any, arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("Interrupted; nothing was running that had to be saved.", file=sys.stderr)
+        print("Stopped at once. What was saved before is whole; `trainkit resume` goes on from there.", file=sys.stderr)
         return 130
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own errors have it, and typer shows no class to catch
@@ -35,8 +35,10 @@ def usage(app: Any, arguments: list[str]) -> int:
         if as_json:
             print(json.dumps({"error": {"code": 2, "message": message, "file": None, "line": None, "column": None}}))
         elif message:
-            command = " ".join(["trainkit", *arguments[:1]]) if arguments and not arguments[0].startswith("-") else "trainkit"
-            print(f"{message}\nHelp: {command} --help", file=sys.stderr)
+            from trainkit.cli import commands
+
+            command = " ".join(["trainkit", *(word for word in arguments[:1] if word in commands())])
+            print(message if "Usage:" in message else f"{message}\nHelp: {command} --help", file=sys.stderr)
         return 2
 
 
@@ -120,7 +122,7 @@ def shown(problem: Problem) -> str:
     if problem.quoted is not None and problem.line is not None and problem.column is not None and len(problem.quoted) <= 500:
         margin = f"{problem.line:5} | "
         quoted = problem.quoted.replace("\t", " ")
-        lines += [f"{margin}{quoted}", " " * (len(margin) + problem.column - 1) + "^"]
+        lines += [f"{margin}{quoted}", f"{'| ':>{len(margin)}}{' ' * (problem.column - 1)}^"]
     return "\n".join(
         "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in "\n".join(lines).split("\n")
     )

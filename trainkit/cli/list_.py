@@ -15,7 +15,7 @@ from trainkit.errors import ConfigError
 
 
 def command(
-    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="models, optimizers, sources …; left out: all.")] = None,
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="models, optimizers, sources …; left out: all.")] = None,
     plugin: Plugin = None,
     as_json: Json = False,
     debug: Debug = False,

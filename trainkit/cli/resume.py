@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ def command(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|CHECKPOINT] [KEY=VALUE]...",
+            metavar="RUN|KEY=VALUE",
             help=("A run's folder or name, `last`, or a .pth file; left out: the newest unfinished run. Then settings to change."),
         ),
     ] = None,
@@ -36,29 +35,11 @@ def command(
         from trainkit.cli._screen import TerminalScreen
         from trainkit.cli.train import finish
         from trainkit.jobs.resuming import resume
-        from trainkit.store.runs import RunFolder
 
         screen = TerminalScreen(quiet)
         result = resume(target, changes, data=data, runs=runs, plugins=plugin or [], screen=screen)
-        if not isinstance(result, RunFolder):
-            return finish(result, as_json, screen)
-        end = result.end() or {}
-        if as_json:
-            print(
-                json.dumps(
-                    {
-                        "run": result.shown,
-                        "status": end["status"],
-                        "epochs": end["epoch"],
-                        "steps": end["step"],
-                        "validation": end["validation"],
-                        "test": end["test"],
-                    }
-                )
-            )
-        else:
-            print(result.shown)
-        screen.say(f"{result.shown} is finished already ({end['status']}, {end['step']:,} steps). Nothing was done.")
-        screen.say(f"next      trainkit resume {_shell.quoted(result.shown)} training.epochs={2 * end['epoch']}")
+        if result.seconds is None:
+            screen.say(f"{result.run} is finished already ({result.status}, {result.steps:,} steps). Nothing was done.")
+        finish(result, as_json, screen)
 
     _shell.run(work, as_json=as_json, debug=debug)

@@ -1,4 +1,4 @@
-"""Train what a config says, and measure the best weights on the test split."""
+"""Train what a config says, and test the best weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainkit.cli import _shell
 from trainkit.cli._options import Debug, Device, Json, Overrides, Plugin, Quiet, Reset, Runs
 
 if TYPE_CHECKING:
-    from trainkit.jobs.driving import Result
+    from trainkit.jobs.result import Result
 
 
 def command(
@@ -76,8 +76,9 @@ def finish(result: Result, as_json: bool, screen: Any) -> None:
         screen.say(f"next      trainkit resume {run}")
         sys.stdout.flush()
         _shell.leave(128 + (result.signal or 2))
-    speed = f", {result.samples_per_second:,.0f} rows/s" if result.samples_per_second else ""
-    screen.say(f"took      {result.seconds['total']:.1f} s ({result.seconds['train']:.1f} s training{speed})")
+    if result.seconds is not None:
+        speed = f", {result.samples_per_second:,.0f} rows/s" if result.samples_per_second else ""
+        screen.say(f"took      {result.seconds['total']:.1f} s ({result.seconds['train']:.1f} s training{speed})")
     folder = run.rpartition("/")[0] or "."
     longer = "training.early_stopping=null" if result.status == "early_stopped" else f"training.epochs={2 * result.epochs}"
     for n, line in enumerate((f"trainkit eval {run}", f"tensorboard --logdir {folder}", f"trainkit resume {run} {longer}")):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,10 +15,11 @@ from trainkit.config.reader import dump
 from trainkit.errors import Key, Problem, dotted
 from trainkit.part import Registry, Settings
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 _SHOULD = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number", "bool_type": "true or false",
-    "string_type": "text", "tuple_type": "a list, such as [a, b]", "dict_type": "a mapping, such as {key: value}",
-    "model_type": "a mapping, such as {key: value}", "model_attributes_type": "a mapping, such as {key: value}",
+    "string_type": "text", "tuple_type": "a list, such as [a, b]", "dict_type": "a mapping, such as {{key: value}}",
+    "model_type": "a mapping, such as {{key: value}}", "model_attributes_type": "a mapping, such as {{key: value}}",
     "none_required": "null", "finite_number": "a finite number",
     "greater_than": "greater than {gt:g}", "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}", "less_than_equal": "at most {le:g}",
@@ -59,31 +61,29 @@ def at(tree: Any, key: Key) -> Any:
     """What the raw tree holds there; None where nothing was written."""
     for part in key:
         try:
-            tree = tree[part]
+            tree = None if isinstance(tree, str) else tree[part]
         except (KeyError, IndexError, TypeError):
             return None
     return tree
 
 
 def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Settings]) -> Problem:
-    error, name, value = errors[0], dotted(key), at(tree, key)
+    error, name, value = errors[0], dotted(key) or "the config", at(tree, key)
     context: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            owner = settings_at(key[:-1], tree, root)
-            whose = getattr(owner, "model_fields", {})
-            what = at(tree, (*key[:-1], "name")) if len(key) > 1 else None
-            of = what if isinstance(what, str) else at(tree, key[:-1]) if isinstance(at(tree, key[:-1]), str) else dotted(key[:-1])
-            return Problem(f"{name} is not a setting{f' of {of}' if of else ''}.", key, _did_you_mean(str(key[-1]), list(whose)))
+            return Problem(*not_a_setting(key, tree, root))
         case "missing":
             return Problem(f"{name} is missing.", key, f"Write it: {_how(key)}.")
         case "part_unknown":
             return Problem(f"{name}: {_show(value)} {error['msg']}.", key, _did_you_mean(str(_text(value)), context["known"]))
+        case "part_name_missing" if near := get_close_matches("name", value or (), 1):
+            return Problem(f"{dotted((*key, near[0]))} is not a setting.", (*key, near[0]), "Did you mean name?")
         case "part_name_missing":
             return Problem(f"{name} {error['msg']}", (*key, "name"), f"There are: {', '.join(context['known'])}.")
         case "fault" | "value_error":
             words = error["msg"].removeprefix("Value error, ")
-            return Problem(f"{name}: {words}." if name else f"{words}.", key)
+            return Problem(f"{name}: {words}.", key)
         case "string_pattern_mismatch":
             return Problem(
                 f"{name}: {_show(value)} is not allowed here.", key, _PATTERNS.get(name, f"It must match {context['pattern']}.")
@@ -101,6 +101,23 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
     return Problem(f"{name} should be {' or '.join(wanted)}, not {_show(value)}.", key, mend)
 
 
+def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> tuple[str, Key, str | None]:
+    """Message, key and suggestion for a key that nobody has."""
+    owner, section = settings_at(key[:-1], tree, root), at(tree, key[:-1])
+    part = section.get("name") if isinstance(section, dict) and len(key) > 1 else section
+    of = part if isinstance(part, str) else dotted(key[:-1])
+    known = list(owner.model_fields) if owner else []
+    word = str(key[-1])
+    sections = root.model_fields if len(key) == 1 else ()
+    inside = [f"{name}.{word.lower()}" for name in sections if word.lower() in _names(settings_at((name,), tree, root))]
+    mend = f"Did you mean {inside[0]}?" if inside else _did_you_mean(word, known)
+    return f"{dotted(key)} is not a setting{f' of {of}' if of else ''}.", key, mend
+
+
+def _names(owner: type[Settings] | None) -> Iterable[str]:
+    return owner.model_fields if owner else ()
+
+
 _PATTERNS = {
     "device": "Use auto, cpu, cuda, cuda:1 or mps.",
     "name": "Use letters, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first.",
@@ -115,13 +132,18 @@ def _should(error: ErrorDetails) -> str:
 
 
 def _mend(value: Any, errors: Sequence[ErrorDetails]) -> str | None:
-    if isinstance(value, str) and any(e["type"] in ("int_type", "float_type", "bool_type") for e in errors):
-        try:
-            float(value)
-            return "Take the quotes off." if value.lower() not in ("nan", "inf") else None
-        except ValueError:
-            return "YAML's words are true and false." if value.lower() in ("yes", "no", "on", "off") else None
-    return None
+    if value is None:
+        return "Leave the key out for its default."
+    kinds = {error["type"] for error in errors}
+    if kinds == {"tuple_type"} and not isinstance(value, dict):
+        return f"Write [{value}]."
+    word = value.lower() if isinstance(value, str) else ""
+    if "bool_type" in kinds and word in ("yes", "no", "on", "off"):
+        return "YAML's words are true and false."
+    quoted = ("bool_type" in kinds and word in ("true", "false")) or (
+        kinds & {"int_type", "float_type"} and _NUMBER.fullmatch(word)
+    )
+    return "Take the quotes off." if quoted else None
 
 
 def _text(value: Any) -> Any:
@@ -129,13 +151,21 @@ def _text(value: Any) -> Any:
 
 
 def _show(value: Any) -> str:
-    text = dump(value).strip() if not isinstance(value, str) else repr(value)
-    text = " ".join(text.split())
+    text = repr(value) if isinstance(value, str) else _flow(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    return dump(value).strip()
+
+
 def _did_you_mean(word: str, known: list[str]) -> str | None:
-    near = get_close_matches(word, known, 1, 0.6)
+    near = get_close_matches(word.lower(), known, 1)
     listed = ", ".join(known)
     return f"Did you mean {near[0]}? There are: {listed}." if near else f"There are: {listed}." if known else None
 
@@ -158,6 +188,20 @@ def settings_at(key: Key, tree: Any, root: type[Settings]) -> type[Settings] | N
             field.annotation, field.metadata, at(tree, key[: n + 1 + (len(key) > n + 1 and isinstance(key[n + 1], int))])
         )
     return here
+
+
+def is_part(key: Key, tree: Any, root: type[Settings]) -> bool:
+    """Whether a part stands there, so that text is its bare name."""
+    n = len(key) - isinstance(key[-1], int)
+    owner = settings_at(key[: n - 1], tree, root)
+    field = owner.model_fields.get(str(key[n - 1])) if owner else None
+    return field is not None and any(isinstance(mark, Registry) for mark in (*field.metadata, *_arguments(field.annotation)))
+
+
+def _arguments(annotation: Any) -> Iterator[Any]:
+    for inner in typing.get_args(annotation):
+        yield inner
+        yield from _arguments(inner)
 
 
 def _inside(annotation: Any, metadata: Sequence[Any], value: Any) -> type[Settings] | None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trainkit.config.explaining import at, problems, settings_at
-from trainkit.config.overrides import merge, parse_key, read_override, without
+from trainkit.config.explaining import at, is_part, not_a_setting, problems, settings_at
+from trainkit.config.overrides import breadth_first, called, merge, parse_key, read_override, without
 from trainkit.config.plugins import load_plugin
 from trainkit.config.reader import Document, dump, read_file, read_text
 from trainkit.config.tree import Config, path_keys
-from trainkit.errors import ConfigError, Key, Problem, TrainkitError
+from trainkit.errors import ConfigError, Key, Problem, TrainkitError, dotted
+from trainkit.part import Registry, Settings
 
 _ENV = re.compile(r"\$\{env:([A-Za-z_]\w*)(?::-(.*))?\}", re.DOTALL)
 
@@ -71,74 +72,141 @@ def build(
     folder: Path,
     name: str,
 ) -> Loaded:
-    """A Config from a document and arguments. Paths are relative to ``folder`` in the document, to the working directory in overrides."""
-    arguments, faults = _read_all(overrides)
-    documents = (file, *arguments)
+    """A Config from a document and arguments. Paths are relative to ``folder``, in arguments to the working directory."""
+    faults: list[Problem] = []
+    arguments = _read_all(overrides, faults)
+    documents = (file, *(document for _, document in arguments))
+    place = Places(documents)
     for plugin in plugins:
         load_plugin(plugin)
-    tree = _with_environment(file, file.value)
-    for key in reset:
-        tree = without(tree, parse_key(key, f"--reset {key}")[0])
-    changes: Any = {}
-    for document in arguments:
-        changes = merge(changes, _with_environment(document, document.value))
-    tree = merge(tree, changes)
-    place = Places(documents)
+    resets = _read_resets(reset, faults)
+    tree = _with_environment(file, file.value, faults)
+    for key in resets:
+        tree = without(tree, key)
+    tree = _with_names(tree)
+    into_lists = [(key, document) for key, document in arguments if key[0] != "plugins" and any(isinstance(k, int) for k in key)]
+    for key, document in arguments:
+        if (key, document) not in into_lists:
+            tree = _merged(tree, key, document, place, faults)
     if isinstance(tree, dict):
         tree.setdefault("name", re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-")[:100] or "run")
         _load_plugins(tree.get("plugins"), place, folder)
-    for key in reset:
-        _check_key(parse_key(key, f"--reset {key}")[0], tree, f"--reset {key}")
+    for key, document in into_lists:
+        tree = _merged(tree, key, document, place, faults)
+    faults += [fault for key in resets if (fault := _reset_fault(key, tree))]
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        found = [place(problem) for problem in problems(error.errors(include_url=False), tree, Config)]
-        raise ConfigError(sorted([*faults, *found], key=lambda p: (p.file != file.file, p.line or 0, p.column or 0))) from None
+        told = {fault.key for fault in faults if fault.key}
+        found = map(place, problems(error.errors(include_url=False), tree, Config))
+        faults += [problem for problem in found if problem.key not in told]
     except TrainkitError as error:
         raise error.placed(place) from None
     if faults:
-        raise ConfigError(faults)
+        order = [file.file, *map(called, overrides)]
+        raise ConfigError(
+            sorted(faults, key=lambda p: (order.index(p.file) if p.file in order else len(order), p.line or 0, p.column or 0))
+        )
     return Loaded(_with_absolute_paths(config, documents, folder), place)
 
 
-def _read_all(overrides: Iterable[str]) -> tuple[list[Document], list[Problem]]:
-    documents: list[Document] = []
-    faults: list[Problem] = []
+def _read_all(overrides: Iterable[str], faults: list[Problem]) -> list[tuple[Key, Document]]:
+    read: list[tuple[Key, Document]] = []
     for argument in overrides:
         try:
-            documents.append(read_override(argument))
+            read.append(read_override(argument))
         except ConfigError as error:
             faults += error.problems
-    return documents, faults
+    return sorted(read, key=lambda pair: breadth_first(pair[0]))
 
 
-def _check_key(key: Key, tree: Any, file: str) -> None:
-    owner = settings_at(key[:-1], tree, Config)
-    if owner is None or key[-1] not in owner.model_fields:
-        raise ConfigError([Problem(f"{'.'.join(map(str, key))} is not a setting.", key, None, file, 1, len("--reset ") + 1, file)])
+def _read_resets(reset: Iterable[str], faults: list[Problem]) -> list[Key]:
+    parsed = {text: parse_key(text) for text in reset}
+    faults += [
+        Problem(f"{text!r} is not a setting's name.", (), "Write one such as optimizer.lr.", "--reset")
+        for text, key in parsed.items()
+        if key is None
+    ]
+    return [key[0] for key in parsed.values() if key is not None]
 
 
-def _with_environment(document: Document, value: Any, key: Key = ()) -> Any:
+def _reset_fault(key: Key, tree: Any) -> Problem | None:
+    owner, last = settings_at(key[:-1], tree, Config), key[-1]
+    field = owner.model_fields.get(str(last)) if owner else None
+    if isinstance(last, int):
+        return Problem(
+            f"{dotted(key)} is an item, and only the whole list has a default.", key, f"Reset {dotted(key[:-1])}.", "--reset"
+        )
+    if owner is None or field is None:
+        return Problem(*not_a_setting(key, tree, Config), file="--reset")
+    if field.is_required():
+        return Problem(f"{dotted(key)} has no default.", key, f"Give it a value: {dotted(key)}=….", "--reset")
+    return None
+
+
+def _with_names(tree: Any) -> Any:
+    """Sections that leave out their part's name say the default's, so that an override can change it."""
+    if not isinstance(tree, dict):
+        return tree
+    named = dict(tree)
+    for key, field in Config.model_fields.items():
+        default = next((mark.default for mark in field.metadata if isinstance(mark, Registry)), None)
+        if default is not None and isinstance(tree.get(key), dict):
+            named[key] = {"name": default, **tree[key]}
+    return named
+
+
+def _merged(tree: Any, key: Key, document: Document, place: Places, faults: list[Problem]) -> Any:
+    try:
+        return merge(_ready(tree, key, document), _with_environment(document, document.value, faults))
+    except ConfigError as error:
+        faults += error.placed(place).problems
+        return tree
+
+
+def _ready(tree: Any, key: Key, document: Document) -> Any:
+    """The tree with what an override goes into written out: a bare name as a mapping, a list that was left out as its default."""
+    for above in document.keys:
+        name = at(tree, above)
+        if isinstance(name, str) and isinstance(at(document.value, above), dict) and is_part(above, tree, Config):
+            tree = merge(tree, _under(above, {"name": name}))
+    n = next((n for n, part in enumerate(key) if isinstance(part, int)), 0)
+    owner = settings_at(key[: n - 1], tree, Config) if n else None
+    field = owner.model_fields.get(str(key[n - 1])) if owner else None
+    if field is None or field.is_required() or at(tree, key[:n]) is not None:
+        return tree
+    default = field.get_default(call_default_factory=True)
+    if not isinstance(default, tuple):
+        return tree
+    items = [item.model_dump(mode="json") if isinstance(item, Settings) else item for item in default]
+    return merge(tree, _under(key[:n], items))
+
+
+def _under(key: Key, value: Any) -> Any:
+    for part in reversed(key):
+        value = {part: value}
+    return value
+
+
+def _with_environment(document: Document, value: Any, faults: list[Problem], key: Key = ()) -> Any:
     """``${env:NAME:-default}``, where it is a whole value, becomes what the environment says, read as YAML."""
     if isinstance(value, Mapping):
-        return {k: _with_environment(document, v, (*key, k)) for k, v in value.items()}
+        return {k: _with_environment(document, v, faults, (*key, k)) for k, v in value.items()}
     if isinstance(value, list):
-        return [_with_environment(document, v, (*key, n)) for n, v in enumerate(value)]
+        return [_with_environment(document, v, faults, (*key, n)) for n, v in enumerate(value)]
     match = _ENV.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return value
-    text = os.environ.get(match[1], match[2])
+    name, text = match[1], os.environ.get(match[1], match[2])
     if text is None:
-        raise ConfigError(
-            [
-                document.problem(
-                    f"the environment has no variable {match[1]}.",
-                    key,
-                    suggestion=f"Set it, or give a default: ${{env:{match[1]}:-value}}.",
-                )
-            ]
-        )
-    return read_text(text, f"environment variable {match[1]}").value
+        message, mend = f"The environment has no variable {name}.", f"Set it, or give a default: ${{env:{name}:-value}}."
+    else:
+        try:
+            return read_text(text, name).value
+        except ConfigError as error:
+            message, mend = f"What the environment says for {name} is not YAML: {error.problems[0].message}", ""
+    faults.append(document.problem(message, key, suggestion=mend or None))
+    return value
 
 
 def _load_plugins(named: Any, place: Places, folder: Path) -> None:
@@ -146,7 +214,7 @@ def _load_plugins(named: Any, place: Places, folder: Path) -> None:
         if isinstance(plugin, str):
             key: Key = ("plugins", n)
             try:
-                load_plugin(_base(key, place.documents, folder) / plugin, key)
+                load_plugin(_base(key, place.documents, folder) / Path(plugin).expanduser(), key)
             except TrainkitError as error:
                 raise error.placed(place) from error.__cause__
 

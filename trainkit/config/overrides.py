@@ -1,80 +1,99 @@
 """Settings from the command line: KEY=VALUE, typed and placed like the file's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from trainkit.config.reader import Document, Mark, read_text
-from trainkit.errors import ConfigError, Key, Problem
+from trainkit.errors import ConfigError, Key, Problem, dotted
 
-_KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+|\[\d+\])*")
+_KEY = re.compile(r"\s*[A-Za-z_][\w-]*(\.[\w-]+|\[\d{1,9}\])*\s*")
 
 
-def parse_key(text: str, file: str) -> tuple[Key, tuple[Mark, ...]]:
-    """``model.hidden[0]`` as a key, and the place of each of its segments. Raises ConfigError."""
+def parse_key(text: str) -> tuple[Key, tuple[int, ...]] | None:
+    """``model.hidden[0]`` as a key, and the column of each of its segments; None when it cannot be a setting's name."""
     if not _KEY.fullmatch(text):
-        raise ConfigError([Problem(f"{text!r} is not a setting's name.", (), "Write one such as optimizer.lr.", file, 1, 1, text)])
-    found = list(re.finditer(r"[^.\[\]]+", text))
-    key = tuple(int(part.group()) if part.group().isdecimal() else part.group() for part in found)
-    return key, tuple(Mark(1, part.start() + 1) for part in found)
+        return None
+    found = list(re.finditer(r"\[(\d+)\]|[\w-]+", text))
+    return tuple(int(part[1]) if part[1] else part[0] for part in found), tuple(
+        part.start(part.lastindex or 0) + 1 for part in found
+    )
 
 
-def read_override(argument: str) -> Document:
-    """One ``KEY=VALUE`` as a document that holds just that setting. Raises ConfigError, which names the argument."""
-    file = f"argument {argument}" if len(argument) <= 60 else f"argument {argument[:57]}…"
+def called(argument: str) -> str:
+    """What messages call an argument."""
+    return f"argument {argument if len(argument) <= 60 else f'{argument[:57]}…'!r}"
+
+
+def read_override(argument: str) -> tuple[Key, Document]:
+    """One ``KEY=VALUE``: its key, and a document that holds just that setting. Raises ConfigError, which names the argument."""
+    file, line = called(argument), argument.partition("\n")[0]
     name, equals, text = argument.partition("=")
     if not equals:
-        raise ConfigError([Problem("This is not KEY=VALUE.", (), "Write, say, optimizer.lr=3e-4.", file, 1, 1, argument)])
-    key, marks = parse_key(name.strip(), file)
+        raise ConfigError([Problem("This is not KEY=VALUE.", (), "Write, say, optimizer.lr=3e-4.", file, 1, 1, line)])
+    parsed = parse_key(name)
+    if parsed is None:
+        raise ConfigError([Problem(f"{name!r} is not a setting's name.", (), "Write one such as optimizer.lr.", file, 1, 1, line)])
+    key, columns = parsed
     shift = len(name) + 1
-    try:
-        inner = read_text(text, file)
-    except ConfigError as error:
-        raise ConfigError([_shifted(problem, shift, argument, key) for problem in error.problems]) from None
 
     def move(mark: Mark) -> Mark:
         return Mark(mark.line, mark.column + shift) if mark.line == 1 else mark
 
+    try:
+        inner = read_text(text, file)
+    except ConfigError as error:
+        (fault,) = error.problems
+        mark = move(Mark(fault.line or 1, fault.column or 1))
+        quoted = line if mark.line == 1 else fault.quoted
+        raise ConfigError([Problem(fault.message, key, fault.suggestion, file, mark.line, mark.column, quoted)]) from None
     value: Any = inner.value
     for part in reversed(key):
         value = {part: value}
-    keys = {key[: n + 1]: mark for n, mark in enumerate(marks)} | {(*key, *below): move(mark) for below, mark in inner.keys.items()}
-    values = {(): Mark(1, 1)} | {key[: n + 1]: mark for n, mark in enumerate(marks)}
-    values |= {(*key, *below): move(mark) for below, mark in inner.values.items()}
-    return Document(file, value, tuple(argument.splitlines()) or ("",), keys, values)
+    marks = {key[: n + 1]: Mark(1, column) for n, column in enumerate(columns)}
+    keys = marks | {(*key, *below): move(mark) for below, mark in inner.keys.items()}
+    values = {(): Mark(1, 1)} | marks | {(*key, *below): move(mark) for below, mark in inner.values.items()}
+    return key, Document(file, value, (f"{argument[:shift]}{inner.lines[0]}", *inner.lines[1:]), keys, values)
 
 
-def _shifted(problem: Problem, shift: int, argument: str, key: Key) -> Problem:
-    column = (problem.column or 1) + (shift if problem.line in (None, 1) else 0)
-    return Problem(problem.message, key, problem.suggestion, problem.file, problem.line or 1, column, argument)
+def breadth_first(key: Key) -> int:
+    """Sorts overrides: a section goes before what lies in it, whatever their order; a part's name stands for its section."""
+    return len(key) - (key[-1] == "name")
 
 
-def merge(base: Any, change: Any) -> Any:
+def merge(base: Any, change: Any, key: Key = ()) -> Any:
     """``change`` over ``base``: mappings merge, except that a changed name replaces its section; the rest replaces.
 
-    A bare name is a mapping with that name, and a key that is a number is an item of a list.
+    A key that is a number is an item of a list. Raises ConfigError where there is no such item; ``key`` is what it names.
     """
     if not isinstance(change, Mapping):
-        return change
-    if isinstance(base, str) and "name" not in change:
-        base = {"name": base}
-    if isinstance(base, Sequence) and not isinstance(base, str) and all(isinstance(key, int) for key in change):
-        items = list(base)
-        for place, value in change.items():
-            items[place : place + 1] = [merge(items[place] if place < len(items) else None, value)]
-        return items
-    if not isinstance(base, Mapping) or ("name" in change and _name(base) not in (None, _name(change))):
+        return base if isinstance(base, Mapping) and isinstance(change, str) and base.get("name") == change else change
+    for place in change:
+        if isinstance(place, int):  # an override's, and then alone
+            return _with_item(base, place, change[place], key)
+    if not isinstance(base, Mapping) or ("name" in change and base.get("name") not in (None, change["name"])):
         base = {}
-    return {**base, **{key: merge(base.get(key), value) for key, value in change.items()}}
+    return {**base, **{part: merge(base.get(part), value, (*key, part)) for part, value in change.items()}}
 
 
-def _name(section: Mapping[Any, Any]) -> Any:
-    return section.get("name")
+def _with_item(base: Any, place: int, change: Any, key: Key) -> Any:
+    if not isinstance(base, list):
+        raise ConfigError(f"{dotted(key)} is not a list, so there is no {dotted((*key, place))}.", key=(*key, place))
+    if place >= len(base):
+        there = f"there are {dotted((*key, 0))} to [{len(base) - 1}]" if len(base) > 1 else f"{len(base) or 'no'} item is there"
+        raise ConfigError(
+            f"{dotted((*key, place))} is not there: {there}.",
+            key=(*key, place),
+            suggestion=f"Write the whole list: {dotted(key)}=[…].",
+        )
+    return [merge(item, change, (*key, n)) if n == place else item for n, item in enumerate(base)]
 
 
 def without(tree: Any, key: Key) -> Any:
     """The tree without that setting, which then takes its default."""
     first, rest = key[0], key[1:]
+    if isinstance(tree, list):
+        return [without(item, rest) if n == first and rest else item for n, item in enumerate(tree)]
     if not isinstance(tree, Mapping) or first not in tree:
         return tree
     return {k: without(v, rest) if k == first else v for k, v in tree.items() if k != first or rest}

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from trainkit.errors import ConfigError, Key
@@ -15,7 +16,7 @@ _loaded: dict[str, float] = {}
 def load_plugin(path: str | Path, key: Key = ()) -> None:
     """Import the file once; what it registers is known from then on.
 
-    Raises ConfigError for a file that is not there, that fails to import, or that registers nothing.
+    Raises ConfigError, at ``key``, for a file that is not there, that fails to import, or that registers nothing.
     """
     path = Path(path).absolute()
     if not path.is_file():
@@ -23,7 +24,7 @@ def load_plugin(path: str | Path, key: Key = ()) -> None:
     stamp = path.stat().st_mtime
     if _loaded.get(str(path)) == stamp:
         return
-    name = f"trainkit_plugin_{path.stem}"
+    name = f"trainkit_plugin_{len(_loaded)}_{path.stem}"  # two folders may hold files of one name
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"the plugin {path} is not a Python file.", key=key, suggestion="Name it with .py at its end.")
@@ -32,14 +33,14 @@ def load_plugin(path: str | Path, key: Key = ()) -> None:
     try:
         with registering_for(str(path)):
             spec.loader.exec_module(module)
-    except ConfigError:
-        raise
-    except Exception as error:  # a user's file may fail in any way
+    except ConfigError as error:
+        raise ConfigError([replace(problem, key=key) for problem in error.problems]) from error
+    except (Exception, SystemExit) as error:  # a user's file may fail in any way
         if fault := torchvision_fault(error):
             raise fault from error
-        line = _line(error, path)
+        line, words = _line(error, path), str(error).partition("\n")[0]
         raise ConfigError(
-            f"the plugin {path}{f', line {line}' if line else ''}: {type(error).__name__}: {error}", key=key
+            f"the plugin {path}{f', line {line}' if line else ''}: {type(error).__name__}: {words}", key=key
         ) from error
     if str(path) not in {file for family in families().values() for file in family.plugin_of.values()}:
         raise ConfigError(

@@ -16,7 +16,7 @@ SIZE_BYTES = 100_000  # 1 MB would take PyYAML 4 to 8 s
 DEPTH = 50
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # PyYAML's line breaks; str.splitlines knows more
-_UNSEEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_SPACE = re.compile(r"\s*(?:- +)*[\w.-]+:[^\s:/\\]")  # lr:1e-3, but neither http://… nor C:\…
 _PLAIN = {  # what text without quotes means in YAML 1.2's core schema, if it is not a string

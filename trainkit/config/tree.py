@@ -82,7 +82,7 @@ class Training(Settings):
     def _epochs_or_steps(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("steps") is not None:
             if data.get("epochs") is not None:
-                raise fault(("steps",), "epochs and steps are both given: keep one of them")
+                raise fault(("steps",), "epochs and steps are both given: keep one, or make the other null")
             return {**data, "epochs": None}
         return data
 

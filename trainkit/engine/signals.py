@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -33,6 +32,6 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
-            os._exit(130)  # checkpoints are replaced in one move: nothing can be half written
+            raise KeyboardInterrupt  # at any moment: checkpoints are replaced in one move, so nothing can be half written
         self.signal = number
         self._say("Stopping after this step, then saving. Ctrl-C again stops now.")

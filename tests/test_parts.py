@@ -1,0 +1,286 @@
+"""Parts and their registry: what ships is documented and whole, what users bring is found, and nothing of it loads torch."""
+
+import importlib.metadata
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from trainkit.config import plugins
+from trainkit.config.loading import load
+from trainkit.config.plugins import load_plugin
+from trainkit.config.tree import Config
+from trainkit.errors import ConfigError, SetupError, TrainkitError
+from trainkit.part import Part, Registry, Settings, field_help
+from trainkit.parts import families
+
+ROOT = Path(__file__).parents[1]
+PARTS = [(family, name) for family, registry in families().items() for name in registry.names() if registry.find(name)]
+REQUIRED = {("sources", "csv"): {"path": "a.csv", "target": "y"}}
+
+PLUGIN = '''
+from typing import ClassVar, Literal
+from torch import nn
+from pydantic import Field
+from trainkit.parts.{family} import {base}, {family}
+
+@{family}.register
+class Mine({base}):
+    """Mine, for a test."""
+    name: Literal["{name}"] = "{name}"
+    gain: float = Field(default=1.0, gt=0)
+    """How much."""
+    {extra}
+
+class Network(nn.Module):
+    """What it builds."""
+'''
+IMPORT = "from trainkit.parts.models import Model, models\n"
+IMPORT_LOSS = "from trainkit.parts.losses import Loss, losses\n"
+BASES = {"models": "Model", "losses": "Loss", "optimizers": "Optimizer", "sources": "Source", "schedules": "Schedule"}
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """What a test's plugins registered, the next test does not see."""
+    before = {name: (dict(registry._parts), dict(registry.plugin_of)) for name, registry in families().items()}
+    loaded, modules = dict(plugins._loaded), set(sys.modules)
+    yield
+    for name, registry in families().items():
+        registry._parts, registry.plugin_of = before[name]
+    plugins._loaded.clear()
+    plugins._loaded.update(loaded)
+    for name in {name for name in sys.modules if name.startswith("trainkit_plugin_")} - modules:
+        del sys.modules[name]
+
+
+def plugin(folder: Path, family: str = "models", name: str = "mine", extra: str = "", file: str = "mine.py") -> Path:
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(PLUGIN.format(family=family, base=BASES[family], name=name, extra=extra), encoding="utf-8")
+    return path
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path, kind: type[TrainkitError] = ConfigError) -> str:
+    with pytest.raises(kind) as caught:
+        load_plugin(path)
+    assert str(caught.value).count("Traceback") == 0
+    return str(caught.value)
+
+
+# --- what ships
+
+
+def all_settings(base: type[Settings] = Settings) -> set[type[Settings]]:
+    below = set(base.__subclasses__())
+    return below | {deeper for one in below for deeper in all_settings(one)}
+
+
+def test_every_section_and_every_setting_is_documented() -> None:
+    shipped = {one for one in all_settings() if one.__module__.startswith("trainkit.")}
+    assert {Config, *(families()[family].find(name) for family, name in PARTS)} <= shipped
+    for section in shipped:
+        assert section.__doc__ and section.__doc__.strip(), section
+        silent = {*section.model_fields} - {*field_help(section)} - ({"name"} if issubclass(section, Part) else set())
+        assert not silent, f"{section.__module__}.{section.__name__}: no docstring under {silent}"
+
+
+def test_help_is_the_docstring_of_the_nearest_class() -> None:
+    adamw, adam = (field_help(type(families()["optimizers"].read(name))) for name in ("adamw", "adam"))
+    assert adamw["lr"] == adam["lr"] == "Learning rate; the schedule multiplies it."
+    assert adamw["weight_decay"] != adam["weight_decay"]
+
+
+@pytest.mark.parametrize(("family", "name"), PARTS)
+def test_a_shipped_part_has_one_line_and_stands_with_its_defaults(family: str, name: str) -> None:
+    registry: Registry[Any] = families()[family]
+    found = registry.find(name)
+    assert found is not None and name == found.model_fields["name"].default
+    assert found.__doc__ and found.__doc__.splitlines()[0].endswith(".") and len(found.__doc__.splitlines()[0]) < 132
+    needed = {field for field, info in found.model_fields.items() if info.is_required()}
+    settings = REQUIRED.get((family, name), {})
+    assert needed == set(settings)
+    part = registry.read({"name": name, **settings})
+    assert isinstance(part, registry.base) and registry.read(part) is part and registry.read(part.model_dump()) == part
+    if not settings:
+        assert registry.read(name) == part
+
+
+@pytest.mark.parametrize("family", families())
+def test_a_family_is_its_folder(family: str) -> None:
+    files = {path.stem for path in (ROOT / "trainkit" / "parts" / family).glob("*.py") if not path.stem.startswith("_")}
+    assert set(families()[family].names()) == files and files
+
+
+# --- what users bring
+
+
+@pytest.mark.parametrize("family", BASES)
+def test_one_file_of_the_user_s_brings_a_part(family: str, tmp_path: Path) -> None:
+    registry = families()[family]
+    load_plugin(plugin(tmp_path, family, extra='target: ClassVar[str] = "class"'))
+    assert "mine" in registry.names() and registry.read({"name": "mine", "gain": 2.0}).gain == 2.0
+    assert registry.plugin_of == {"mine": str(tmp_path / "mine.py")}
+    assert field_help(type(registry.read("mine")))["gain"] == "How much."
+    with pytest.raises(ValidationError):
+        registry.read({"name": "mine", "gain": -1.0})
+
+
+def test_a_plugin_s_settings_get_did_you_mean(tmp_path: Path) -> None:
+    plugin(tmp_path)
+    path = config(tmp_path, "data: digits\nplugins: [mine.py]\nmodel:\n  name: mine\n  gian: 2.0\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}:5:3: model.gian is not a setting of mine. Did you mean gain? There are: name, gain."
+    with pytest.raises(ConfigError, match=r"'min' is not a model\. Did you mean mine\?"):
+        load(config(tmp_path, "data: digits\nplugins: [mine.py]\nmodel: min\n"))
+
+
+def test_plugins_come_from_the_config_s_folder_and_from_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin(tmp_path / "x")
+    plugin(tmp_path / "y", "losses", "ours", extra='target: ClassVar[str] = "number"')
+    monkeypatch.chdir(tmp_path / "y")
+    path = config(tmp_path / "x", "data: digits\nplugins: [mine.py]\nmodel: mine\ntask: {name: regression, loss: ours}\n")
+    with pytest.raises(ConfigError, match="'ours' is not a loss"):
+        load(path)
+    loaded = load(path, plugins=["mine.py"]).config
+    assert loaded.plugins == (str(tmp_path / "x" / "mine.py"),)
+    assert loaded.plugin_parts() == {"models/mine": "mine.py", "losses/ours": "mine.py"}
+
+
+def test_an_override_brings_a_plugin_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin(tmp_path / "x")
+    monkeypatch.chdir(tmp_path / "x")
+    loaded = load(config(tmp_path, "data: digits\nmodel: mlp\n"), ["model.gain=3.0", "model=mine", "plugins=[mine.py]"])
+    assert loaded.config.model.model_dump() == {"name": "mine", "gain": 3.0}
+
+
+def test_a_plugin_may_be_named_twice_and_runs_once(tmp_path: Path) -> None:
+    path = plugin(tmp_path, extra="pass\n\nimport builtins\nbuiltins.times = getattr(builtins, 'times', 0) + 1")
+    import builtins
+
+    load_plugin(path)
+    load_plugin(str(path))
+    times = builtins.times  # type: ignore[attr-defined]
+    del builtins.times  # type: ignore[attr-defined]
+    assert times == 1
+
+
+def test_plugins_of_one_name_from_two_folders_do_not_mix(tmp_path: Path) -> None:
+    first = plugin(
+        tmp_path / "x", extra='kin: "Kin | None" = None\n    """Another."""\n\nclass Kin(Model):\n    """X."""\n    a: int = 1'
+    )
+    second = plugin(
+        tmp_path / "y", name="other", extra='kin: "Kin | None" = None\n    """Another."""\n\nclass Kin(Model):\n    """Y."""'
+    )
+    load_plugin(first)
+    load_plugin(second)
+    assert families()["models"].read({"name": "mine", "kin": {"name": "k", "a": 2}}).kin.a == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\n", "registers no part. Decorate a class with, say, @models.register."),
+        ("\nimport nowhere_to_be_found\n", "line 2: ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        ("def f():\n    return 1 / 0\n\nf()\n", "line 2: ZeroDivisionError"),
+        ("x = (\n", "line 1: SyntaxError"),
+        ("raise SystemExit\n", "line 1: SystemExit"),
+        (f"{IMPORT_LOSS}@losses.register\nclass A(Loss): ...\n", "A does not say its target: write"),
+        (f"{IMPORT}@models.register\nclass A: ...\n", "A is not a Model: write `class A(Model)`."),
+        (f"{IMPORT}@models.register\nclass A(Model): name = 'a'\n", "line 3: PydanticUserError: Field 'name' "),
+        (f"{IMPORT}@models.register\nclass A(Model): ...\n", "A needs a name: write `name: Literal"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_fails_says_where(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    assert words in refusal(path)
+    with pytest.raises(ConfigError) as caught:
+        load(config(tmp_path, "data: digits\nplugins:\n  - mine.py\nmodel: mlp\n"))
+    assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}:3:5: ") and words in str(caught.value)
+
+
+def test_a_plugin_that_is_not_there_is_a_folder_or_no_python(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    assert refusal(tmp_path / "no.py") == f"the plugin {tmp_path / 'no.py'} is not there."
+    assert refusal(tmp_path) == f"the plugin {tmp_path} is a folder."
+    assert "is not a Python file" in refusal(tmp_path / "notes.txt")
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    assert "registers model 'mlp', but that name is taken" in refusal(plugin(tmp_path, name="mlp"))
+    load_plugin(plugin(tmp_path))
+    assert "registers model 'mine', but that name is taken" in refusal(plugin(tmp_path, file="again.py"))
+
+
+def test_a_mended_plugin_is_read_again(tmp_path: Path) -> None:
+    path = plugin(tmp_path)
+    load_plugin(path)
+    path.write_text(path.read_text().replace("default=1.0", "default=5.0"))
+    os.utime(path, (1, 1))
+    load_plugin(path)
+    assert families()["models"].read("mine").gain == 5.0
+
+
+def test_a_plugin_with_a_torchvision_that_does_not_fit_says_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    versions = {"torchvision": "0.30.0", "torch": "9.9.9"}
+    monkeypatch.setattr("trainkit.packages.version", versions.__getitem__)
+    monkeypatch.setattr("trainkit.packages.requires", lambda name: ["torch==9.8.0", "numpy"])
+    assert importlib.metadata.version("torch") != "9.9.9"
+    said = refusal(path, SetupError)
+    assert SetupError.exit_code == 5
+    assert "torchvision 0.30.0 is built for torch 9.8.0, and torch 9.9.9 is installed." in said
+    assert "pip install torch==9.8.0 torchvision==0.30.0" in said
+
+
+# --- no torch
+
+HEAVY = ("torch", "torchvision", "sklearn", "polars", "matplotlib", "tensorboard", "numpy", "rich")
+
+
+def test_configs_and_the_commands_about_them_load_no_torch() -> None:
+    commands = [["list"], ["list", "--json"], ["--help"], ["--version"], ["train", "--help"], ["resume", "-h"], ["eval", "-h"]]
+    commands += [["validate", str(path)] for path in sorted((ROOT / "configs").glob("*.yaml"))]
+    program = f"""
+import contextlib, io, json, sys
+from trainkit.cli import main
+codes = []
+for arguments in {commands!r}:
+    sys.argv = ["trainkit", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            main()
+        except SystemExit as exit:
+            codes.append(exit.code)
+print(json.dumps([codes, [name for name in {HEAVY!r} if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    codes, loaded = json.loads(done.stdout)
+    assert set(codes) == {0} and len(codes) == len(commands), done.stderr
+    assert loaded == []
+
+
+def test_settings_are_found_without_importing_other_parts() -> None:
+    program = "import sys, trainkit.parts.models as m; m.models.find('mlp'); print('trainkit.parts.models.cnn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60).stdout == "False\n"
+
+
+def test_no_two_families_share_a_word() -> None:
+    for one, other in itertools.combinations(families().values(), 2):
+        assert one.family != other.family and one.singular != other.singular

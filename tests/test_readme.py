@@ -1,0 +1,52 @@
+"""Every command and every piece of Python in the README, run in order in a copy of the configs."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from trainkit.cli import main
+
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAINKIT_RUNS", "runs")
+    ran = []
+    for kind, text in BLOCKS:
+        if kind == "python" and text.startswith("# my_model.py"):
+            (tmp_path / "my_model.py").write_text(text)
+        elif kind == "python":
+            exec(compile(text, "README.md", "exec"), {})
+        for line in text.splitlines() if kind == "sh" else []:
+            words = shlex.split(line, comments=True)
+            if words[0] != "trainkit":
+                assert words[0] == "make" and words[1] in ("train", "test")
+                continue
+            if words[1] == "resume":
+                Path("runs/own-csv-1/metrics.jsonl").write_text("")  # as if it had been stopped before its end
+            monkeypatch.setattr(sys, "argv", words)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            assert ended.value.code == 0, (line, capsys.readouterr().err)
+            ran.append(words[1])
+    assert {"train", "eval", "resume", "validate"} <= set(ran)
+
+
+def test_the_readmes_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from trainkit.cli import main
+
+    shown = re.search(r"```\n(wrong\.yaml:.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("data: digits\n\nmodel: {name: mlp, hiden: [64]}\n")
+    monkeypatch.setattr(sys, "argv", ["trainkit", "validate", "wrong.yaml"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == shown[1]
