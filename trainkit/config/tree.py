@@ -136,7 +136,7 @@ class Config(Settings):
     deterministic: bool = True
     """Use only operations that give the same bits each time."""
     threads: int | None = Field(default=None, gt=0, le=1024)
-    """Threads for the CPU; null: PyTorch's choice. Another number changes last digits."""
+    """Threads for the CPU; null: one where the steps are small, else PyTorch's choice. Another number changes last digits."""
     loggers: tuple[AnyLogger, ...] = Field(default_factory=lambda: (loggers.read("tensorboard"),))
     """Where the numbers go, besides metrics.jsonl."""
     plugins: tuple[PathSetting, ...] = ()

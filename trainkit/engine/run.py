@@ -175,6 +175,12 @@ class Run:
     # What the job around `fit` asks for.
 
     @property
+    def small(self) -> bool:
+        """A second thread would cost about as much as it brings: rows × parameters of a step below 20 million, on a CPU."""
+        rows = min(self._batches.size, len(self.data["train"].rows))
+        return self.hardware.device.type == "cpu" and rows * sum(p.numel() for p in self._parameters) < 20e6
+
+    @property
     def done(self) -> bool:
         """No step is left, or no patience."""
         return self.state.step >= self.plan.steps or self.state.stale >= self.plan.patience

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from trainkit.config.tree import Config
 from trainkit.data.preparing import prepare
@@ -44,7 +47,13 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
 
 
 def build_run(config: Config) -> Run:
-    """A Run at its first step. Raises SetupError, ConfigError or DataError before anything is written."""
+    """A Run at its first step, on one thread where that is enough: call it within `prepared`, which puts the threads back.
+
+    Raises SetupError, ConfigError or DataError before anything is written.
+    """
     hardware = Hardware.choose(config.device, config.precision)  # first: the cheapest to get wrong
     rows, config = read_rows(config)
-    return Run.build(config, read_data(config, rows, hardware), hardware)
+    run = Run.build(config, read_data(config, rows, hardware), hardware)
+    if run.small and config.threads is None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)  # two that wait for each other took 5 ms a step, one 1.8: docs/log.md
+    return run

@@ -27,7 +27,7 @@ def opening(run: Run, threads: int) -> list[str]:
         f"task      {config.task.name}, loss {getattr(config.task, 'loss', config.task).name}; optimizer {config.optimizer.name}, "
         f"lr {config.optimizer.lr:g}, {config.schedule.name}",
         f"device    {hardware.device} ({hardware.device_reason}), {hardware.precision} ({hardware.precision_reason}), "
-        f"{threads} thread{'s' * (threads > 1)}",
+        f"{threads} thread{'s' * (threads > 1)}{' (the steps are small)' if threads == 1 and run.small else ''}",
         f"training  {plan.steps:,} steps of {config.training.batch_size} rows, {plan.per_epoch:,} an epoch"
         + (f"; at most {plan.patience:g} evaluations without a better {plan.monitor}" if plan.patience != float("inf") else ""),
     ]
