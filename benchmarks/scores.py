@@ -32,9 +32,9 @@ def main(seeds: int) -> None:
         with tempfile.TemporaryDirectory() as runs:
             found = [train(config, seed, runs) for seed in range(seeds)]
         scores = [score for score, _ in found]
-        listed = " ".join(f"{score:.4f}" for score in scores)
-        metric = METRICS.get(config.stem, "accuracy")
-        print(f"| {config.stem} | {metric} | {statistics.median(scores):.4f} | {listed} | {max(s for _, s in found):.1f} |", flush=True)
+        cells = [config.stem, METRICS.get(config.stem, "accuracy"), f"{statistics.median(scores):.4f}"]
+        cells += [" ".join(f"{score:.4f}" for score in scores), f"{max(seconds for _, seconds in found):.1f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ def main(rounds: int) -> None:
     for _ in range(rounds):
         for name, work in contenders.items():
             times[name].append(work() * 1e6)
-    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()},")
+    where = processor(torch.device("cpu"))
+    print(f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()},")
     print(f"digits MLP, batch 64, {STEPS} steps a round, n = {rounds} rounds\n")
     print("| loop | µs a step (median) | min–max | × bare (median of rounds) |\n|---|---|---|---|")
     for name, found in times.items():

@@ -5,13 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainkit.config.loading import build
+from trainkit.config.loading import as_arguments, build
 from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.jobs.building import read_data, read_rows
-from trainkit.jobs.training import as_arguments
 from trainkit.parts.sources import sources
 from trainkit.parts.tasks import tasks
 from trainkit.spec import Rows

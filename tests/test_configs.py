@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainkit.config.loading import load, yaml_text
+from trainkit.config.loading import load
 from trainkit.config.reader import read_text
 from trainkit.engine.loop import fit
 from trainkit.jobs.building import build_run
@@ -29,4 +29,4 @@ def test_it_trains_two_steps_and_is_written_back_as_equal(path: Path) -> None:
     events = list(fit(run))
     assert len(events) == 2 and all(torch.isfinite(event.loss) for event in events)
     assert events[-1].validation is not None
-    assert read_text(yaml_text(config), "again").value == config.model_dump(mode="json")
+    assert read_text(config.text(), "again").value == config.model_dump(mode="json")

@@ -115,7 +115,7 @@ def test_switches_are_put_back(before: tuple[bool, bool], deterministic: bool) -
 
 
 def test_processor() -> None:
-    assert torch.backends.cpu.get_cpu_capability() in processor()
+    assert torch.backends.cpu.get_cpu_capability() in processor(torch.device("cpu"))
 
 
 # On an accelerator the numbers are read at log points only. Here the CPU plays one.

@@ -61,7 +61,7 @@ def test_it_goes_on_bit_for_bit(step: int) -> None:
     assert go_on(run) == undisturbed
 
 
-STATE = ("step", "loss_sum", "weight_sum", "best", "best_step", "best_metrics", "anchor", "stale")
+STATE = ("step", "loss_sum", "weight_sum", "best", "best_step", "best_metrics", "anchor", "stale", "monitor")
 
 
 def test_the_state_has_no_part_that_these_tests_forget() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.helpers import make_run
+from trainkit.data.preprocessing import Preprocessing
 from trainkit.engine.loop import fit
 from trainkit.errors import ConfigError, DataError, Problem, TrainkitError
 from trainkit.parts.sources import sources
@@ -35,7 +36,8 @@ def refusal(read: Any) -> Any:
 
     def refusal(text: str | bytes, task: Any = None, error: type[TrainkitError] = DataError, **settings: Any) -> Problem:
         with pytest.raises(error) as caught:
-            read(text, task, **settings)
+            rows = read(text, task, **settings)
+            Preprocessing.fit(rows, np.arange(len(rows)), "standard")
         assert "Polars" not in str(caught.value) and "Schema" not in str(caught.value)
         return caught.value.problems[0]
 

@@ -68,10 +68,22 @@ def test_content_is_the_whole_state_and_lives_apart_from_it(tmp_path: Any) -> No
     assert other.content() == content == {
         "loss_sum": torch.tensor(6.0, dtype=torch.float64), "weight_sum": torch.tensor(3.0, dtype=torch.float64), "step": 1,
         "best": 0.95, "best_step": 1, "best_metrics": {"m": 0.95}, "anchor": 1.0, "stale": 1,
+        "monitor": "m",
     }  # fmt: skip
     assert other.take_means() == {"loss": 2.0} and content["loss_sum"] == 6
 
 
-def test_an_unknown_word_is_refused() -> None:
-    with pytest.raises(AttributeError):
-        new().restore({**new().content(), "patience_left": 3})
+def test_every_part_must_be_there_and_nothing_else_is_taken() -> None:
+    content = new().content()
+    state = new()
+    state.restore({**content, "judge": "x"})
+    assert callable(state.judge)
+    with pytest.raises(KeyError):
+        state.restore({name: value for name, value in content.items() if name != "stale"})
+
+
+def test_another_monitor_begins_anew() -> None:
+    state = new()
+    assert state.judge({"accuracy": 0.9, "loss": 5.0}, "accuracy", True, 0.0)
+    assert state.judge({"accuracy": 0.8, "loss": 6.0}, "loss", LOWER, 0.0), "the first of its kind"
+    assert not state.judge({"accuracy": 0.95, "loss": 7.0}, "loss", LOWER, 0.0) and state.best == 6.0 and state.stale == 1

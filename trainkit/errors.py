@@ -26,6 +26,11 @@ def dotted(key: Key) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """The text without what could move a terminal's cursor: column names and checkpoints may hold anything."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, where it is, and what would mend it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -73,9 +72,3 @@ class TerminalScreen:
         if now - self._drawn > 0.1:
             self._drawn = now
             self._progress.update(self._task, completed=step, refresh=True)
-
-
-def shorten(path: str) -> str:
-    """A path as short as it can be typed here."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from trainkit.errors import Problem, TrainkitError, dotted
+from trainkit.errors import Problem, TrainkitError, dotted, printable
 
 
 def usage(app: Any, arguments: list[str]) -> int:
@@ -23,9 +23,6 @@ def usage(app: Any, arguments: list[str]) -> int:
     except BrokenPipeError:  # `trainkit list | head -1` is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("Stopped at once. What was saved before is whole; `trainkit resume` goes on from there.", file=sys.stderr)
-        return 130
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own errors have it, and typer shows no class to catch
             if type(error).__name__ == "Abort":
@@ -48,6 +45,8 @@ def run(work: Callable[[], Any], *, as_json: bool, debug: bool) -> Any:
         return work()
     except TrainkitError as error:
         fail(error, as_json, debug)
+    except KeyboardInterrupt:
+        tell([Problem("Stopped at once. What was saved before is whole; `trainkit resume` goes on from there.")], 130, as_json)
     except RecursionError as error:
         leave(unexpected(error, as_json, debug))
     except OSError as error:
@@ -123,9 +122,7 @@ def shown(problem: Problem) -> str:
         margin = f"{problem.line:5} | "
         quoted = problem.quoted.replace("\t", " ")
         lines += [f"{margin}{quoted}", f"{'| ':>{len(margin)}}{' ' * (problem.column - 1)}^"]
-    return "\n".join(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in "\n".join(lines).split("\n")
-    )
+    return printable("\n".join(lines))
 
 
 def unexpected(error: BaseException, as_json: bool, debug: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -36,6 +37,8 @@ def command(
         from trainkit.jobs.evaluation import evaluate
 
         facts = evaluate(checkpoint, split=split, data=data, minimum=wanted, runs=runs, plugins=plugin or [], device=device)  # type: ignore[arg-type]
+        for difference in facts["differences"]:
+            print(f"Last digits may differ from the training's: {difference}.", file=sys.stderr)
         if as_json:
             print(json.dumps(facts))
         else:

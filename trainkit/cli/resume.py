@@ -40,6 +40,6 @@ def command(
         result = resume(target, changes, data=data, runs=runs, plugins=plugin or [], screen=screen)
         if result.seconds is None:
             screen.say(f"{result.run} is finished already ({result.status}, {result.steps:,} steps). Nothing was done.")
-        finish(result, as_json, screen)
+        finish(result, as_json, screen, plugin or [])
 
     _shell.run(work, as_json=as_json, debug=debug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,21 +54,21 @@ def command(
                 screen.say(f"next      trainkit train {_shell.quoted(config)}")
                 return
         result = train(config, changes, reset=reset or [], name=name, runs=runs, plugins=plugin or [], screen=screen)
-        finish(result, as_json, screen)
+        finish(result, as_json, screen, plugin or [])
 
     _shell.run(work, as_json=as_json, debug=debug)
 
 
 def _validate(config: str, changes: list[str], reset: list[str], name: str | None, plugins: list[str]) -> Any:
     """A typo costs a fraction of a second, not the import of torch."""
-    from trainkit.config.loading import load
+    from trainkit.config.loading import as_arguments, load
 
-    return load(config, [*changes, *([f"name={json.dumps(name)}"] if name else [])], reset=reset, plugins=plugins)
+    return load(config, as_arguments(changes, name), reset=reset, plugins=plugins)
 
 
-def finish(result: Result, as_json: bool, screen: Any) -> None:
+def finish(result: Result, as_json: bool, screen: Any, plugins: list[str]) -> None:
     """The result on stdout, the next commands on stderr, the exit code."""
-    run = _shell.quoted(result.run)
+    run = " ".join([_shell.quoted(result.run), *(f"--plugin {_shell.quoted(plugin)}" for plugin in plugins)])
     if as_json:
         print(json.dumps(result.facts()))
     else:
@@ -79,9 +80,9 @@ def finish(result: Result, as_json: bool, screen: Any) -> None:
     if result.seconds is not None:
         speed = f", {result.samples_per_second:,.0f} rows/s" if result.samples_per_second else ""
         screen.say(f"took      {result.seconds['total']:.1f} s ({result.seconds['train']:.1f} s training{speed})")
-    folder = run.rpartition("/")[0] or "."
-    longer = "training.early_stopping=null" if result.status == "early_stopped" else f"training.epochs={2 * result.epochs}"
-    for n, line in enumerate((f"trainkit eval {run}", f"tensorboard --logdir {folder}", f"trainkit resume {run} {longer}")):
+    runs = _shell.quoted(os.path.dirname(result.run) or ".")
+    longer = "training.early_stopping=null" if result.status == "early_stopped" else result.longer
+    for n, line in enumerate((f"trainkit eval {run}", f"tensorboard --logdir {runs}", f"trainkit resume {run} {longer}")):
         screen.say(f"{'' if n else 'next':<10}{line}")
 
 

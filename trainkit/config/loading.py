@@ -58,9 +58,11 @@ def load(
     return build(file, overrides, reset=reset, plugins=plugins, folder=Path(path).absolute().parent, name=Path(path).stem)
 
 
-def from_text(text: str, called: str, overrides: Sequence[str] = (), *, plugins: Sequence[str | Path] = ()) -> Loaded:
-    """The config that a checkpoint holds; ``called`` is what messages call it."""
-    return build(read_text(text, called), overrides, plugins=plugins, folder=Path.cwd(), name="run")
+def as_arguments(overrides: Sequence[str] | Mapping[str, Any], name: str | None = None) -> list[str]:
+    """``{"optimizer.lr": 1e-3}`` as ``["optimizer.lr=0.001"]``; ``name`` is one more."""
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={dump(value).strip()}" for key, value in overrides.items()]
+    return [*overrides, *([] if name is None else [f"name={dump(name).strip()}"])]
 
 
 def build(
@@ -71,8 +73,12 @@ def build(
     plugins: Sequence[str | Path] = (),
     folder: Path,
     name: str,
+    environment: bool = True,
 ) -> Loaded:
-    """A Config from a document and arguments. Paths are relative to ``folder``, in arguments to the working directory."""
+    """A Config from a document and arguments. Paths are relative to ``folder``, in arguments to the working directory.
+
+    ``environment``: may the document read variables? A checkpoint's may not.
+    """
     faults: list[Problem] = []
     arguments = _read_all(overrides, faults)
     documents = (file, *(document for _, document in arguments))
@@ -80,7 +86,7 @@ def build(
     for plugin in plugins:
         load_plugin(plugin)
     resets = _read_resets(reset, faults)
-    tree = _with_environment(file, file.value, faults)
+    tree = _with_environment(file, file.value, faults) if environment else file.value
     for key in resets:
         tree = without(tree, key)
     tree = _with_names(tree)
@@ -237,8 +243,3 @@ def _with_absolute_paths(config: Config, documents: Sequence[Document], folder: 
         path = Path(os.path.normpath(_base(key, documents, folder) / Path(holder[key[-1]]).expanduser()))
         holder[key[-1]] = str(path)
     return Config.model_validate(tree)
-
-
-def yaml_text(config: Config) -> str:
-    """The complete config as YAML that `load` reads back as equal."""
-    return dump(config.model_dump(mode="json"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from trainkit.config.reader import dump
 from trainkit.errors import Key
 from trainkit.part import IsPath, Part, PathSetting, Settings, fault
 from trainkit.parts import families
@@ -159,8 +159,8 @@ class Config(Settings):
         return self
 
     def text(self) -> str:
-        """All of it as JSON, for the checkpoint."""
-        return json.dumps(self.model_dump(mode="json"))
+        """All of it as YAML that reads back as equal: for config.yaml and for the checkpoint."""
+        return dump(self.model_dump(mode="json"))
 
     def parts(self) -> Iterator[tuple[Key, Part]]:
         """Every part with its key."""

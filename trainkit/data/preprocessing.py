@@ -51,6 +51,7 @@ class Preprocessing:
         numbers = _numbers(rows, train, columns)
         mean, scale = _scaling(numbers, rows.kind, columns) if scaling == "standard" else (None, None)
         if rows.target_kind == "class":
+            _refuse_many(rows)
             return cls(columns, mean, scale, classes=_in_order(set(map(str, rows.targets[train].tolist()))))
         targets = _checked(rows, np.asarray(rows.targets[train], dtype=np.float64), train, "the target")
         center, spread, constant = _moments(targets, (0,))
@@ -170,6 +171,24 @@ def _scaling(numbers: Array, kind: str, columns: tuple[Column, ...] | None) -> t
         words = np.array([c.kind == "category" for c in columns for _ in (c.categories or ("",))])
         mean[words], scale[words] = 0.0, 1.0
     return mean, scale
+
+
+def _refuse_many(rows: Rows) -> None:
+    """Classes have many rows each. Asked only where something is fitted: new rows to be measured may be few."""
+    names = rows.targets.astype(str)
+    different = np.unique(names)
+    try:
+        numbers = different.astype(np.float64)
+    except ValueError:
+        numbers = None
+    amounts = numbers is not None and bool((numbers != numbers.round()).any())
+    if len(different) > 20 and (len(different) > len(names) / 2 or amounts):
+        what = "texts: these are names" if numbers is None else "numbers: these are amounts"
+        raise DataError(
+            f"the target {rows.target_names[0]!r} holds {len(different)} different {what}, not classes.",
+            key=("data", "target"),
+            suggestion="Choose another target column." if numbers is None else "Use `task: regression`.",
+        )
 
 
 def _columns(rows: Rows, train: Array) -> list[Column]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,19 @@ from trainkit.data.batches import slices
 from trainkit.engine.hardware import Hardware
 from trainkit.parts.tasks import BuiltTask
 from trainkit.spec import Batch
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Every module in evaluation mode, no gradients; then each in its own mode again."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():  # under inference_mode, tensors that a forward keeps would break later training
+            yield
+    finally:
+        for module, mode in modes:  # network.train() would wake the batch norm of a frozen part
+            module.training = mode
 
 
 @dataclass(frozen=True)
@@ -34,15 +49,8 @@ class Evaluator:
 
     def __call__(self, rows: Batch) -> Scores:
         """Measure all of ``rows``, in order. Draws no random number; every module's own mode is put back."""
-        modes = [(module, module.training) for module in self.network.modules()]
-        self.network.eval()
-        try:
-            # no_grad: under inference_mode, tensors that a forward keeps would break later training.
-            with torch.no_grad(), self.hardware.autocast():
-                done = [(self.task(self.network, part), self.task.weight(part)) for part in slices(rows, self.batch_size)]
-        finally:
-            for module, mode in modes:  # network.train() would wake the batch norm of a frozen part
-                module.training = mode
+        with evaluating(self.network), self.hardware.autocast():
+            done = [(self.task(self.network, part), self.task.weight(part)) for part in slices(rows, self.batch_size)]
         outputs = torch.cat([part["outputs"].to(self.hardware.dtype) for part, _ in done])
         total = sum(weight for _, weight in done)
         loss = torch.stack([part["loss"] * weight for part, weight in done]).sum() / total

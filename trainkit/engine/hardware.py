@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,15 +82,26 @@ def _precision(name: str, device: torch.device) -> tuple[str, str]:
     if name == "auto":
         if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16", "this GPU computes it"
-        return "fp32", "always on a CPU" if device.type == "cpu" else "this GPU has no bf16"
+        return "fp32", {"cpu": "always on a CPU", "mps": "always on an Apple GPU"}.get(device.type, "this GPU has no bf16")
     if name == "fp64" and device.type == "mps":
         raise SetupError("precision fp64: Apple GPUs have none.", key=("precision",), suggestion="Use `device: cpu`.")
     return name, "asked for"
 
 
-def processor() -> str:
-    """What decides a CPU's last digits: its kind and the instructions that torch uses of it."""
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+def processor(device: torch.device) -> str:
+    """What decides last digits: the model of the CPU and the instructions that torch uses of it, or the GPU and its library."""
+    if device.type == "cuda":
+        library: Any = torch.backends.cudnn
+        return f"{torch.cuda.get_device_name(device)}, cuDNN {library.version()}"
+    return f"{_cpu_model()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from trainkit.spec import Event
 def fit(run: Run) -> Iterator[Event]:
     """Train until the steps or the patience run out: one event a step, with nothing of that step left to do."""
     plan, state, network = run.plan, run.state, run.network
-    network.train()
     for batch in run.batches(start=state.step):  # step N is always the same rows
         if state.stale >= plan.patience:  # on top: a run that was done stays done
             return

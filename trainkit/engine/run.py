@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from trainkit.config.tree import Config
 from trainkit.data.batches import Batches
 from trainkit.data.randomness import key
-from trainkit.engine.evaluation import Evaluator
+from trainkit.engine.evaluation import Evaluator, evaluating
 from trainkit.engine.hardware import Hardware, processor
 from trainkit.engine.state import State
-from trainkit.errors import CheckpointError, ConfigError, NumericError
+from trainkit.engine.summary import multiply_adds, summary
+from trainkit.errors import CheckpointError, ConfigError, NumericError, SetupError
 from trainkit.parts.tasks import BuiltTask, Task
 from trainkit.spec import Batch, Data, Spec, SplitName
 
@@ -90,6 +92,7 @@ class Run:
         batches = Batches(data["train"], config.training.batch_size, config.seed)
         plan = Plan.make(config, config.task, batches.per_epoch, "validation" in data)
         _check_norms(network, batches.smallest(plan.accumulate))
+        _check_kernels(network, task, hardware, next(batches.between(0, 1)))
         return cls(
             config,
             data,
@@ -107,7 +110,8 @@ class Run:
         self._unread = torch.zeros((), device=self.hardware.device)
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._waits = self.hardware.device.type != "cpu"  # reading a number would wait for the device
-        self._skips = bool(getattr(self.optimizer, "_step_supports_amp_scaling", False))
+        # Fused optimizers leave a bad update out by themselves; Apple's kernels don't read found_inf.
+        self._skips = bool(getattr(self.optimizer, "_step_supports_amp_scaling", False)) and self.hardware.device.type != "mps"
 
     # What `fit` asks for, in its order.
 
@@ -176,9 +180,11 @@ class Run:
 
     @property
     def small(self) -> bool:
-        """A second thread would cost about as much as it brings: rows × parameters of a step below 20 million, on a CPU."""
-        rows = min(self._batches.size, len(self.data["train"].rows))
-        return self.hardware.device.type == "cpu" and rows * sum(p.numel() for p in self._parameters) < 20e6
+        """On a CPU: a second thread costs about as much as it brings, at 50 million multiplications a step (docs/log.md)."""
+        if self.hardware.device.type != "cpu":
+            return False
+        rows = min(self._batches.size, len(self.data["train"].rows)) / self.plan.accumulate
+        return rows * multiply_adds(summary(self.network, self.data["train"].inputs[:2])) < 50e6
 
     @property
     def done(self) -> bool:
@@ -214,7 +220,7 @@ class Run:
                 "device": str(self.hardware.device),
                 "precision": self.hardware.precision,
                 "threads": torch.get_num_threads(),
-                "processor": processor(),
+                "processor": processor(self.hardware.device),
             },
         }
 
@@ -259,21 +265,11 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     Raises ConfigError when the model cannot take the data, or answers with another shape than the task needs.
     """
     assert config.task is not None, "inferred before"
-    if config.task.target != spec.target:
-        has = "classes" if spec.target == "class" else "amounts"
-        raise ConfigError(
-            f"task {config.task.name} does not fit: the data's targets are {has}.",
-            key=("task",),
-            suggestion=f"Use `task: {'classification' if spec.target == 'class' else 'regression'}`.",
-        )
-    torch.manual_seed(key(config.seed, "init") % 2**63)
+    torch.manual_seed(key(config.seed, "init"))
     network = config.model.build(spec)
     probe = torch.zeros(2, *spec.shape)
-    with torch.no_grad():
-        modes = [(module, module.training) for module in network.modules()]
-        shape = tuple(network.eval()(probe).shape)
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(network):
+        shape = tuple(network(probe).shape)
     if shape != (2, spec.outputs):
         raise ConfigError(
             f"the model answers two rows with shape {shape}; the data needs {(2, spec.outputs)}.",
@@ -306,6 +302,26 @@ def _check_norms(network: nn.Module, smallest: int) -> None:
             key=("training",),
             suggestion="Change training.batch_size or training.accumulate.",
         )
+
+
+def _check_kernels(network: nn.Module, task: BuiltTask, hardware: Hardware, batch: Batch) -> None:
+    """Two rows forth and back through a copy, where a kernel may be missing. Raises SetupError before anything is written."""
+    if hardware.device.type == "cpu" and hardware.precision != "bf16":
+        return
+    few = Batch(batch.inputs[:2], batch.targets[:2], batch.rows[:2])
+    try:
+        with hardware.autocast():
+            loss = task(copy.deepcopy(network), few)["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        words = str(error).splitlines()[0]
+        if "deterministic" in words:
+            fix = "Set `deterministic: false`; runs may then differ in last digits."
+            raise SetupError(f"{words}.", key=("deterministic",), suggestion=fix) from error
+        if hardware.precision == "bf16":
+            said = f"this model does not train in bf16 on this {hardware.device.type}: {words}."
+            raise SetupError(said, key=("precision",), suggestion="Use `precision: fp32`.") from error
+        raise
 
 
 def split_sizes(data: Data) -> dict[SplitName, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ class Interruption:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.signal: int | None = None
+        self.words = "Stopping after this step, then saving. Ctrl-C again stops now."
         self._say = say
         self._before: dict[int, Any] = {}
 
@@ -34,4 +36,5 @@ class Interruption:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt  # at any moment: checkpoints are replaced in one move, so nothing can be half written
         self.signal = number
-        self._say("Stopping after this step, then saving. Ctrl-C again stops now.")
+        with suppress(RuntimeError):  # the signal came while a line was being written
+            self._say(self.words)

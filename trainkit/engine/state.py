@@ -27,6 +27,8 @@ class State:
     """The value that patience measures against: the last one that beat its forerunner by more than min_delta."""
     stale: int = 0
     """Evaluations since then."""
+    monitor: str | None = None
+    """The metric whose values best and anchor are."""
 
     @classmethod
     def new(cls, device: torch.device) -> State:
@@ -49,6 +51,8 @@ class State:
 
     def judge(self, metrics: Mapping[str, float], monitor: str, higher: bool, min_delta: float) -> bool:
         """Count an evaluation; True when it is the best so far. NaN is never better than anything."""
+        if monitor != self.monitor:  # a resume may change it, and the numbers of two metrics don't compare
+            self.monitor, self.best, self.anchor, self.stale = monitor, None, None, 0
         value = metrics[monitor]
         sign = 1.0 if higher else -1.0
         improved = not isnan(value) and (self.best is None or sign * value > sign * self.best)
@@ -69,7 +73,7 @@ class State:
         return {name: value.clone() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
 
     def restore(self, content: Mapping[str, Any]) -> None:
-        """Become the state that `content` wrote."""
-        for name, value in content.items():
-            mine = getattr(self, name)
+        """Become the state that `content` wrote. Raises KeyError when a part is missing."""
+        for name, mine in list(vars(self).items()):
+            value = content[name]
             setattr(self, name, value.to(mine.device, mine.dtype) if isinstance(mine, Tensor) else value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import prod
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
+
+from trainkit.engine.evaluation import evaluating
 
 
 class Layer(NamedTuple):
@@ -32,16 +35,23 @@ def summary(network: nn.Module, inputs: Tensor) -> list[Layer]:
 
     leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        with torch.no_grad():
-            network.eval()(inputs)
+        with evaluating(network):
+            network(inputs)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes:
-            module.training = mode
     return layers
+
+
+def multiply_adds(layers: Iterable[Layer]) -> int:
+    """Multiplications of one row's forward pass, nearly: each layer's parameters times the places where it applies them."""
+    return sum(layer.parameters * _places(layer.shape) for layer in layers)
+
+
+def _places(shape: tuple[int, ...]) -> int:
+    """1 for features, steps for (steps, features), pixels for (channels, height, width)."""
+    return shape[0] if len(shape) == 2 else prod(shape[1:])
 
 
 def count(module: nn.Module) -> tuple[int, int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
+from trainkit.engine.evaluation import evaluating
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
 from trainkit.engine.signals import Interruption
+from trainkit.errors import printable
 from trainkit.jobs.measuring import measure
 from trainkit.jobs.result import Result, clean
 from trainkit.parts.loggers import BuiltLogger
@@ -65,10 +67,14 @@ class Drive:
     def __call__(self, positions: Mapping[str, Any] | None = None) -> Result:
         """Train. ``positions`` of the loggers, from the checkpoint, continue a run in its folder; None begins one."""
         run = self.run
+        self.positions = dict(positions or {})
         checkpoint.sweep(self.folder.checkpoints)
         for name, logger in self.loggers.items():
-            logger.rewind((positions or {}).get(name))
-        with Interruption(self.say) as interruption:
+            logger.rewind(self.positions.get(name))
+        with ExitStack() as stack:
+            for logger in self.loggers.values():
+                stack.callback(logger.close)  # also when it fails: the curve into a NaN is worth seeing
+            interruption = stack.enter_context(Interruption(self.say))
             if positions is None:
                 self._begin()
             first, began = run.state.step, perf_counter()
@@ -79,11 +85,11 @@ class Drive:
             result = Result.of(run, self.folder)
             self.say(story.ending(run, result.status))
             if result.status != "interrupted":
+                interruption.words = "The training is done, and is being measured. Ctrl-C again stops now; resume measures it anew."
                 result.validation, result.test, result.baseline = measure(run, self.folder, self.loggers, self.say)
-                for logger in self.loggers.values():  # last of all: a run killed before this is measured again by a resume
+                self._positions()  # all on the disk before the record that says it is finished
+                for logger in self.loggers.values():
                     logger.log(result.record())
-        for logger in self.loggers.values():
-            logger.close()
         result.signal = interruption.signal
         result.samples_per_second = round(rows / seconds, 1) if rows else None
         total = self.setup_seconds + perf_counter() - self.started
@@ -92,16 +98,15 @@ class Drive:
 
     def say(self, line: str) -> None:
         """To the screen and to log.txt."""
+        line = printable(line)
         self.screen.say(line)
         self.folder.say(line)
 
     def _begin(self) -> None:
-        from trainkit.config.loading import yaml_text
-
         run = self.run
-        for logger in self.loggers.values():
-            logger.begin(yaml_text(run.config), run.network.eval(), run.data["train"].inputs[:2])
-        self._save(improved=run.state.step > 0 and run.state.step == run.state.best_step)  # begun from a best checkpoint
+        with evaluating(run.network):
+            for logger in self.loggers.values():
+                logger.begin(run.config.text(), run.network, run.data["train"].inputs[:2])
 
     def _train(self, interruption: Interruption) -> None:
         run, rows = self.run, story.Rows(self.run)
@@ -132,12 +137,17 @@ class Drive:
 
     def _save(self, improved: bool) -> None:
         """Best before last: a crash between the two leaves a best that is whole, and a last to go on from."""
-        content = self.run.content() | {"loggers": {name: logger.position() for name, logger in self.loggers.items()}}
+        content = self.run.content() | {"loggers": self._positions()}
         folder = self.folder
         if folder.last.exists():
-            folder.last.replace(folder.previous)
+            checkpoint.duplicate(folder.last, folder.previous)
         best = [folder.best] if improved or self.run.plan.monitor is None else []
         checkpoint.save(content, *best, folder.last)
+
+    def _positions(self) -> dict[str, Any]:
+        """How far each logger's files reach; those that a resume has switched off keep theirs."""
+        self.positions |= {name: logger.position() for name, logger in self.loggers.items()}
+        return self.positions
 
     def _log(self, record: dict[str, Any]) -> None:
         for logger in self.loggers.values():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
 
 from trainkit.config.explaining import at
 from trainkit.config.loading import Loaded, build
@@ -13,8 +15,9 @@ from trainkit.config.plugins import load_plugin
 from trainkit.config.reader import Document, read_file, read_text
 from trainkit.config.tree import Config
 from trainkit.data.preparing import whole
+from trainkit.data.preprocessing import Preprocessing
 from trainkit.engine.evaluation import Evaluator
-from trainkit.engine.hardware import Hardware, prepared
+from trainkit.engine.hardware import Hardware, prepared, processor
 from trainkit.engine.run import assemble, load_weights
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
 from trainkit.jobs.building import read_data, read_rows
@@ -34,13 +37,14 @@ def evaluate(
     plugins: Sequence[str | Path] = (),
     device: str | None = None,
 ) -> dict[str, Any]:
-    """Measure the weights of a checkpoint (a ``.pth``, or the best of a run): checkpoint, split, rows, metrics.
+    """Measure the weights of a checkpoint (a ``.pth``, or the best of a run): checkpoint, split, rows, metrics,
+    and the ``differences`` in machine or versions that may move their last digits.
 
     ``data`` names another file for the source, all rows of which are measured unless ``split`` is given.
     Raises GateError when a metric is below its ``minimum``, and what `trainkit.errors` says.
     """
     path = find_checkpoint(str(checkpoint), runs_root(runs))
-    content = checkpoints.load(path)
+    content = check_content(checkpoints.load(path), path)
     config = config_of(content, path, plugins=plugins, data=data)
     hardware = hardware_of(content, device)
     with prepared(content["hardware"]["threads"], config.deterministic):
@@ -54,11 +58,7 @@ def evaluate(
         else:
             called = split or "test"
             prepared_data = read_data(config, rows, hardware, content["fitted"])
-            if (
-                data is None
-                and prepared_data.fingerprint != content["fingerprint"]
-                and hardware.precision == content["hardware"]["precision"]
-            ):
+            if data is None and prepared_data.fingerprint != content["fingerprint"]:
                 raise DataError(
                     "the data is not what this checkpoint was trained on: its rows or values have changed.",
                     suggestion="To measure it as it is now, name it: --data PATH.",
@@ -70,9 +70,51 @@ def evaluate(
             measured = prepared_data[called]
         measured = measured._replace(inputs=measured.inputs.to(hardware.device), targets=measured.targets.to(hardware.device))
         scores = Evaluator(network, task, hardware, content["evaluation_batch"])(measured)
+        told = list(differences(content, hardware)) if data is None else []
     facts = {"checkpoint": str(path), "split": called, "rows": len(measured.rows), "metrics": clean(scores.metrics)}
+    facts["differences"] = told
     _check_minimum(facts, minimum or {})
     return facts
+
+
+def check_content(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The same content, once it is what a run writes. Raises CheckpointError."""
+    wanted: dict[str, Any] = {
+        "config": str, "plugins": dict, "spec": dict, "fitted": dict, "fingerprint": str, "network": dict, "optimizer": dict,
+        "state": dict, "evaluation_batch": int, "hardware": dict, "loggers": dict | None,
+    }  # fmt: skip
+    wrong = [name for name, kind in wanted.items() if name not in content or not isinstance(content[name], kind)]
+    if not wrong:
+        hardware = content["hardware"]
+        threads = hardware.get("threads")
+        texts = all(isinstance(hardware.get(name), str) for name in ("device", "precision", "processor"))
+        if not texts or not isinstance(threads, int) or not 1 <= threads <= 1024:
+            wrong.append("hardware")
+        if content["evaluation_batch"] < 1:
+            wrong.append("evaluation_batch")
+        for name, part in (("spec", Spec), ("fitted", Preprocessing)):
+            try:
+                part.restore(content[name])
+            except (KeyError, TypeError, ValueError, AttributeError):
+                wrong.append(name)
+    if wrong:
+        raise CheckpointError(f"{path} is not a whole trainkit checkpoint: {', '.join(wrong)} missing or not understood.")
+    return content
+
+
+def differences(content: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
+    """What differs from where the checkpoint was written, and may move last digits. Call it within `prepared`."""
+    was = {**content["hardware"], "torch": content.get("torch_version")}
+    now = {
+        "torch": str(torch.__version__),
+        "device": str(hardware.device),
+        "precision": hardware.precision,
+        "threads": torch.get_num_threads(),
+        "processor": processor(hardware.device),
+    }
+    for name, value in now.items():
+        if was[name] != value:
+            yield f"{name} was {was[name]}, is {value}"
 
 
 def config_of(
@@ -85,7 +127,7 @@ def config_of(
     document = read_text(content["config"], str(path))
     tree = {**document.value, "plugins": []}
     try:
-        loaded = build(replace(document, value=tree), folder=Path.cwd(), name="run")
+        loaded = build(replace(document, value=tree), folder=Path.cwd(), name="run", environment=False)
     except ConfigError as error:
         missing = content.get("plugins") or {}
         if missing:
@@ -127,7 +169,7 @@ def hardware_of(content: Mapping[str, Any], device: str | None) -> Hardware:
     was = content["hardware"]
     if device is None:
         found = Hardware.choose("auto", "fp32").device.type
-        device = was["device"] if torch_type(was["device"]) in (found, "cpu") else "auto"
+        device = torch_type(was["device"]) if torch_type(was["device"]) in (found, "cpu") else "auto"
     same = torch_type(device) == torch_type(was["device"])
     return Hardware.choose(device, was["precision"] if same or was["precision"] != "bf16" else "auto")
 

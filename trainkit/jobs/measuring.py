@@ -27,11 +27,9 @@ def measure(
 
     Leaves the best weights in the network.
     """
-    if folder.best.exists():
+    if run.state.best is not None or run.plan.monitor is None:
         load_weights(run.network, checkpoint.load(folder.best))
     scores = {split: run.evaluator(run.data[split]) for split in SPLITS[1:] if split in run.data}
-    for split in list(scores)[-1:]:  # test, or else validation
-        _picture(run, folder, loggers, split, scores[split])
     found = {split: score.metrics for split, score in scores.items()}
     validation, test, baseline = found.get("validation"), found.get("test"), None
     if test is not None:
@@ -39,7 +37,12 @@ def measure(
         for line in story.measured(test, baseline, run.data.spec.target):
             say(line)
     loggers["jsonl"].position()
-    _curves(run, folder)
+    try:
+        for split in list(scores)[-1:]:  # test, or else validation
+            _picture(run, folder, loggers, split, scores[split])
+        _curves(run, folder)
+    except Exception as error:  # a class's name, say, that the drawing library stumbles over: no reason to fail a training
+        say(f"plots     could not be drawn: {error}")
     return validation, test, baseline
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trainkit.config.reader import read_file
 from trainkit.engine.run import Run
 from trainkit.engine.summary import count
 from trainkit.store.runs import RunFolder
@@ -36,6 +37,8 @@ class Result:
     samples_per_second: float | None = None
     signal: int | None = None
     """The signal that interrupted it."""
+    longer: str = ""
+    """The setting that would extend it."""
 
     @classmethod
     def of(cls, run: Run, folder: RunFolder) -> Result:
@@ -48,18 +51,22 @@ class Result:
         total, trainable = count(run.network)
         sizes = {"total": total, "trainable": trainable}
         device, precision = str(run.hardware.device), run.hardware.precision
-        return cls(folder.shown, status, run.epoch(state.step), state.step, best, sizes, device, precision)
+        result = cls(folder.shown, status, run.epoch(state.step), state.step, best, sizes, device, precision)
+        result.longer = _longer(run.config.training.steps, result.epochs)
+        return result
 
     @classmethod
     def of_finished(cls, folder: RunFolder, end: Mapping[str, Any]) -> Result:
         """What the record says that ended a run."""
         facts = {name: value for name, value in end.items() if name in cls.__dataclass_fields__}
         best = end["best"] and {**end["best"], "checkpoint": str(folder.best)}
-        return cls(**{**facts, "run": folder.shown, "epochs": end["epoch"], "steps": end["step"], "best": best})
+        steps = read_file(folder.config).value.get("training", {}).get("steps")
+        longer = _longer(steps, end["epoch"])
+        return cls(**{**facts, "run": folder.shown, "epochs": end["epoch"], "steps": end["step"], "best": best, "longer": longer})
 
     def facts(self) -> dict[str, Any]:
         """As `train --json` prints them."""
-        return {name: clean(value) for name, value in vars(self).items() if name != "signal"}
+        return {name: clean(value) for name, value in vars(self).items() if name not in ("signal", "longer")}
 
     def record(self) -> dict[str, Any]:
         """As metrics.jsonl ends: no clock and no path in it, so that equal runs write equal files."""
@@ -67,6 +74,10 @@ class Result:
         facts = {**self.facts(), "best": clean(best)}
         kept = ("status", "best", "parameters", "device", "precision", "validation", "test", "baseline")
         return {"kind": "end", "step": self.steps, "epoch": self.epochs, **{name: facts[name] for name in kept}}
+
+
+def _longer(steps: int | None, epochs: int) -> str:
+    return f"training.steps={2 * steps}" if steps else f"training.epochs={2 * epochs}"
 
 
 def clean(value: Any) -> Any:

@@ -8,28 +8,28 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-
-from trainkit.config.loading import Loaded, build, load, yaml_text
-from trainkit.config.reader import read_text
+from trainkit.config.loading import Loaded, as_arguments, build
+from trainkit.config.reader import read_file, read_text
 from trainkit.config.tree import Config
-from trainkit.engine.hardware import Hardware, prepared, processor
+from trainkit.engine.hardware import Hardware, prepared
 from trainkit.engine.run import Run
-from trainkit.errors import CheckpointError, ConfigError, DataError
+from trainkit.errors import CheckpointError, ConfigError, DataError, dotted
 from trainkit.jobs.building import build_run, read_data, read_rows
 from trainkit.jobs.driving import Drive, Screen, Silent
-from trainkit.jobs.evaluation import config_of
+from trainkit.jobs.evaluation import check_content, config_of, differences
 from trainkit.jobs.result import Result
-from trainkit.jobs.training import as_arguments, new_folder, placing
+from trainkit.jobs.training import new_folder, placing
 from trainkit.store import checkpoint as checkpoints
 from trainkit.store.platform import write_text
 from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
 
 FREE = (
-    "name", "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
-    "training.clip", "optimizer", "schedule", "checkpoint", "loggers", "device", "threads", "deterministic", "plugins",
+    "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
+    "training.clip", "optimizer", "schedule", "checkpoint", "loggers", "device", "threads", "deterministic",
 )  # fmt: skip
 """What may change in a resumed run."""
+SILENT = ("loggers", "checkpoint", "training.log_every", "data.")
+"""What may change without moving a bit of the weights; data's files are compared by their rows."""
 REASONS = {
     "seed": "it decides the split and which rows a step sees",
     "data": "the rows would be others",
@@ -38,6 +38,7 @@ REASONS = {
     "model": "the weights would not fit",
     "task": "the loss so far would mean something else",
     "optimizer.name": "its state would not fit",
+    "optimizer.decay_all": "its state would not fit",
     "precision": "the numbers so far have another",
     "training.batch_size": "a step would be other rows",
     "training.accumulate": "the pieces of a step would be others",
@@ -80,28 +81,45 @@ def _continue(
     started: float,
 ) -> Result:
     config = loaded.config
-    changed: list[str] = []
+    changed: dict[str, str] = {}
     if content is not None:
-        changed = list(changes_between(read_text(content["config"], "checkpoint").value, config.model_dump(mode="json")))
+        changed = dict(changes_between(_tree(content), config))
     threads = config.threads or (content["hardware"]["threads"] if content else None)
     with prepared(threads, config.deterministic):
         run = build_run(config) if content is None else restored(config, content)
-        _check_there_is_more(run, finished=folder is not None and folder.end() is not None)
+        _check_there_is_more(run, finished=folder is None or folder.end() is not None)
         positions = None
+        if content is not None and not _best_is_at_hand(run, content, folder):
+            run.state.forget_best()
+            notes.append("best      the best weights so far are not at hand: the next evaluation is the best again")
         if folder is None:
             folder = new_folder(run, runs)
-            if run.state.best_step != run.state.step:
-                run.state.forget_best()
-                notes.append("best      the best weights so far are not in this checkpoint: the next evaluation is the best again")
         elif content is not None:
             positions = content["loggers"]
             if changed:
                 header = f"# {config.name}: every setting of this run, changed at step {run.state.step}.\n"
-                write_text(folder.config, header + yaml_text(run.config))
+                write_text(folder.config, header + run.config.text())
         drive = Drive(run, folder, screen, perf_counter() - started)
         for line in [*_opening(run, content, folder, changed), *notes]:
             drive.say(line)
         return drive(positions)
+
+
+def _best_is_at_hand(run: Run, content: dict[str, Any], folder: RunFolder | None) -> bool:
+    """Is there a checkpoint with the best weights so far: this one, or the folder's best.pth?"""
+    state = run.state
+    if state.best is None or (state.step == state.best_step and folder is None):
+        return True
+    if folder is None:
+        return False
+    try:
+        if checkpoints.load(folder.best)["state"]["step"] == state.best_step:
+            return True
+    except (CheckpointError, ConfigError):
+        pass  # gone or damaged
+    if state.step == state.best_step:
+        checkpoints.save(content, folder.best)
+    return state.step == state.best_step
 
 
 def _locate(target: str | Path | None, root: Path) -> tuple[Path | None, RunFolder | None]:
@@ -126,11 +144,11 @@ def _locate(target: str | Path | None, root: Path) -> tuple[Path | None, RunFold
 def _read(path: Path | None, folder: RunFolder | None) -> tuple[dict[str, Any] | None, list[str]]:
     """The checkpoint's content and what is to be said of it; None where a run was stopped before its first save."""
     if path is not None:
-        return checkpoints.load(path), []
+        return check_content(checkpoints.load(path), path), []
     assert folder is not None
     found = checkpoints.newest(folder.checkpoints)
     if found is not None:
-        return found[1], [f"skipped   {note}" for note in found[2]]
+        return check_content(found[1], found[0]), [f"skipped   {note}" for note in found[2]]
     damaged = sorted(folder.checkpoints.glob("*.pth"))
     if damaged:
         raise CheckpointError(
@@ -149,15 +167,22 @@ def _config(
     data: str | Path | None,
 ) -> Loaded:
     """The run's own config.yaml where it goes on in place; else what the checkpoint holds, its files found as `eval` finds them."""
-    where = path or folder.last if folder else path
+    where = path or (folder.last if folder else None)
     if content is not None:
         assert where is not None
         inside = config_of(content, where, plugins=plugins, data=data)
         if folder is None or data is not None:
-            document = read_text(yaml_text(inside), str(where))
-            return build(document, changes, plugins=plugins, folder=Path.cwd(), name=inside.name)
+            document = read_text(inside.text(), str(where))
+            return build(document, changes, folder=Path.cwd(), name=inside.name, environment=False)
     assert folder is not None
-    return load(folder.config, changes, plugins=plugins)
+    written = read_file(folder.config)
+    # A folder may have come by mail: the plugins that it names are imported when the user names them again.
+    tree = {**written.value, "plugins": [str(Path(plugin).absolute()) for plugin in plugins]}
+    return build(replace(written, value=tree), changes, folder=folder.path, name="run")
+
+
+def _tree(content: Mapping[str, Any]) -> Any:
+    return read_text(content["config"], "the checkpoint").value
 
 
 def restored(config: Config, content: Mapping[str, Any]) -> Run:
@@ -178,22 +203,24 @@ def restored(config: Config, content: Mapping[str, Any]) -> Run:
     return run
 
 
-def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """``training.epochs: 10 → 40`` for each setting that differs. Raises ConfigError for one that can't change."""
-    before, after = dict(_flat(old)), dict(_flat(new))
+def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[str, str]]:
+    """``training.epochs``, ``10 → 40`` for each setting that differs. Raises ConfigError for one that can't change."""
+    before, after = dict(_flat(old)), dict(_flat(config.model_dump(mode="json")))
+    files = {dotted(key) for key in config.paths()}  # the rows decide, and they are compared
     for key in dict.fromkeys([*before, *after]):
-        if before.get(key) == after.get(key) or (key.startswith("data.") and "path" in key):
+        if before.get(key) == after.get(key) or key in ("name", "plugins"):
             continue
+        words = f"{_short(before.get(key))} → {_short(after.get(key))}"
         reason = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), None)
-        if reason is not None or not any(key == free or key.startswith((f"{free}.", f"{free}[")) for free in FREE):
+        free = any(key == start or key.startswith(f"{start}.") for start in FREE)
+        if key not in files and (reason is not None or not free):
+            why = reason or "the training so far depends on it"
             raise ConfigError(
-                f"{key} can't change in a resumed run ({_short(before.get(key))} → {_short(after.get(key))}): "
-                f"{reason or 'the training so far depends on it'}.",
+                f"{key} can't change in a resumed run ({words}): {why}.",
                 key=tuple(key.split(".")),
                 suggestion="Begin a new run with trainkit train.",
             )
-        if key != "name":
-            yield f"{key}: {_short(before.get(key))} → {_short(after.get(key))}"
+        yield key, words
 
 
 def _short(value: Any) -> str:
@@ -227,37 +254,18 @@ def _check_there_is_more(run: Run, finished: bool) -> None:
         )
 
 
-def _opening(run: Run, content: Mapping[str, Any] | None, folder: RunFolder, changed: list[str]) -> Iterator[str]:
+def _opening(run: Run, content: Mapping[str, Any] | None, folder: RunFolder, changed: Mapping[str, str]) -> Iterator[str]:
     state, plan = run.state, run.plan
     begins = "from the start" if content is None else f"at step {state.step:,} of {plan.steps:,} (epoch {run.epoch(state.step)})"
     yield f"resume    {folder.shown} {begins}"
-    for change in changed:
-        yield f"changed   {change}"
-    if (
-        any(change.startswith(("training.epochs", "training.steps")) for change in changed)
-        and run.config.schedule.name != "constant"
-    ):
+    for key, words in changed.items():
+        yield f"changed   {key}: {words}"
+    if {"training.epochs", "training.steps"} & set(changed) and run.config.schedule.name != "constant":
         yield (
             f"schedule  {run.config.schedule.name} now runs over {plan.steps:,} steps: the rate goes on at "
-            f"{run.rate(state.step):.4g}, "
-            "not where the shorter one had brought it"
+            f"{run.rate(state.step):.4g}, not where the shorter one had brought it"
         )
     if content is not None:
-        differences = list(_differences(run, content))
-        exact = f"no: {', '.join(differences)}" if differences else "no: settings changed" if changed else "yes"
-        yield f"bit-exact {exact}"
-
-
-def _differences(run: Run, content: Mapping[str, Any]) -> Iterator[str]:
-    was = content["hardware"]
-    now = {
-        "torch": str(torch.__version__),
-        "device": str(run.hardware.device),
-        "precision": run.hardware.precision,
-        "threads": torch.get_num_threads(),
-        "processor": processor(),
-    }
-    for name, value in now.items():
-        before = content.get("torch_version") if name == "torch" else was.get(name)
-        if before is not None and before != value:
-            yield f"{name} was {before}, is {value}"
+        differing = list(differences(content, run.hardware))
+        telling = [key for key in changed if not key.startswith(SILENT)]
+        yield f"bit-exact {'no: ' + ', '.join(differing) if differing else 'no: settings changed' if telling else 'yes'}"

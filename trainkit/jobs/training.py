@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from trainkit.config.loading import Loaded, load, yaml_text
-from trainkit.config.reader import dump
+from trainkit.config.loading import Loaded, as_arguments, load
 from trainkit.data.batches import slices
 from trainkit.engine.hardware import prepared
 from trainkit.engine.loop import fit
@@ -21,6 +21,7 @@ from trainkit.jobs.building import build_run
 from trainkit.jobs.driving import Drive, Screen, Silent
 from trainkit.jobs.result import Result
 from trainkit.report import story
+from trainkit.store import checkpoint
 from trainkit.store.environment import environment
 from trainkit.store.runs import RunFolder, create, runs_root
 
@@ -41,7 +42,7 @@ def train(
     none of them leaves a half-made folder behind.
     """
     started, screen = perf_counter(), screen or Silent()
-    loaded = load_named(config, overrides, reset, name, plugins)
+    loaded = load(config, as_arguments(overrides, name), reset=reset, plugins=plugins)
     settings = loaded.config
     with placing(loaded), prepared(settings.threads, settings.deterministic):
         run = build_run(settings)
@@ -62,7 +63,7 @@ def rehearse(
     plugins: Sequence[str | Path] = (),
 ) -> tuple[dict[str, Any], list[str], list[Layer]]:
     """One batch through everything, nothing written: facts, the opening lines, and the network layer by layer."""
-    loaded = load_named(config, overrides, reset, name, plugins)
+    loaded = load(config, as_arguments(overrides, name), reset=reset, plugins=plugins)
     with placing(loaded), prepared(loaded.config.threads, loaded.config.deterministic):
         run = build_run(loaded.config)
         layers = summary(run.network, run.data["train"].inputs[:2])
@@ -85,46 +86,23 @@ def rehearse(
         return facts, lines, layers
 
 
-def load_named(
-    config: str | Path,
-    overrides: Sequence[str] | Mapping[str, Any],
-    reset: Sequence[str],
-    name: str | None,
-    plugins: Sequence[str | Path],
-) -> Loaded:
-    """The config with its overrides, ``name`` being one more."""
-    return load(
-        config,
-        [*as_arguments(overrides), *([f"name={dump(name).strip()}"] if name is not None else [])],
-        reset=reset,
-        plugins=plugins,
-    )
-
-
-def as_arguments(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    """``{"optimizer.lr": 1e-3}`` as ``["optimizer.lr=0.001"]``."""
-    if isinstance(overrides, Mapping):
-        return [f"{key}={dump(value).strip()}" for key, value in overrides.items()]
-    return list(overrides)
-
-
-class placing:
+@contextmanager
+def placing(loaded: Loaded) -> Iterator[None]:
     """Errors that name a key get the file, line and column where it was written."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        self.loaded = loaded
-
-    def __enter__(self) -> None:
-        """Nothing to do before."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, TrainkitError):
-            raise error.placed(self.loaded.place) from error.__cause__
+    try:
+        yield
+    except TrainkitError as error:
+        raise error.placed(loaded.place) from error.__cause__
 
 
 def new_folder(run: Run, runs: str | Path | None) -> RunFolder:
-    """A run's folder with its config and its environment."""
+    """A run's folder, born with its config, its environment and its first checkpoint."""
     hardware = run.hardware
     facts = environment(device=str(hardware.device), precision=hardware.precision, threads=torch.get_num_threads())
     header = f"# {run.config.name}: every setting of this run. Again: trainkit train THIS_FILE\n"
-    return create(runs_root(runs), run.config.name, {"config.yaml": header + yaml_text(run.config), "environment.json": facts})
+
+    def first(folder: RunFolder) -> None:
+        best = [folder.best] if run.state.step and run.state.step == run.state.best_step else []  # begun from a best checkpoint
+        checkpoint.save(run.content() | {"loggers": None}, *best, folder.last)
+
+    return create(runs_root(runs), run.config.name, {"config.yaml": header + run.config.text(), "environment.json": facts}, first)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor
 
 from trainkit.spec import Spec
@@ -19,6 +20,8 @@ def pixels(figure: Figure) -> np.ndarray[Any, Any]:
     """The figure drawn once, as (height, width, 3) uint8: drawing takes a quarter of a second."""
     figure.set_dpi(110)
     canvas: Any = FigureCanvasAgg(figure)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a column called price_$ is no formula
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 

@@ -4,8 +4,6 @@ A checkpoint is a dictionary of plain values and tensors in the zip that ``torch
 would not take back, at once rather than on the day of the resume.
 """
 
-import functools
-import importlib.metadata
 import itertools
 import os
 import shutil
@@ -19,6 +17,7 @@ import torch
 
 from trainkit.errors import CheckpointError, ConfigError, Key, NumericError, StorageError, dotted
 from trainkit.store import platform
+from trainkit.store.environment import trainkit_version
 from trainkit.store.inspection import FORMAT, FORMAT_VERSION, MAX_OPCODES, foreign, in_words, inspect, unsafe
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "duplicate", "load", "newest", "save", "sweep"]
@@ -35,7 +34,7 @@ def save(content: dict[str, Any], *paths: Path) -> None:
     Raises TypeError for a value that a checkpoint can't hold, naming its place; NumericError for weights that are not
     finite (below ``network`` or ``ema``); StorageError when the disk says no. After an error no path holds half a file.
     """
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "trainkit_version": _version()}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "trainkit_version": trainkit_version()}
     header["torch_version"] = str(torch.__version__)
     plain = _copy(header | content | header, _written, (), itertools.count())
     *others, target = paths
@@ -227,11 +226,3 @@ def _disk_error(error: BaseException | None) -> OSError | None:
     while error is not None and not (isinstance(error, OSError) and error.errno):
         error = error.__cause__ or error.__context__
     return error
-
-
-@functools.cache
-def _version() -> str:
-    try:
-        return importlib.metadata.version("trainkit-cli")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,12 @@ def runs_root(runs: str | Path | None = None) -> Path:
     return Path(runs or os.environ.get("TRAINKIT_RUNS") or "runs").absolute()
 
 
-def create(root: Path, name: str, files: Mapping[str, str]) -> RunFolder:
-    """A new folder ``name-N`` that holds these files from its first moment on. N is the first number that is free.
+def create(root: Path, name: str, files: Mapping[str, str], first: Callable[[RunFolder], None]) -> RunFolder:
+    """A new folder ``name-N`` that holds these files, and what ``first`` saves in it, from its first moment on.
 
-    Raises StorageError when the disk says no.
+    N is the first number that is free. Raises StorageError when the disk says no; then nothing is left of it.
     """
+    draft = None
     try:
         root.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
@@ -96,21 +97,29 @@ def create(root: Path, name: str, files: Mapping[str, str]) -> RunFolder:
         (draft / "checkpoints").mkdir()
         for file, text in files.items():
             (draft / file).write_text(text, encoding="utf-8")
-    except OSError as error:
+        first(RunFolder(draft))
+        return RunFolder(_claim(draft, root, name))
+    except BaseException as error:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise StorageError(
             f"the run's folder cannot be made in {root}: {error.strerror}.",
             suggestion="Choose another place with --runs or TRAINKIT_RUNS.",
         ) from error
+
+
+def _claim(draft: Path, root: Path, name: str) -> Path:
     taken = [int(end) for path in root.glob(f"{name}-*") if (end := path.name[len(name) + 1 :]).isdecimal()]
     number = max(taken, default=0) + 1
     while True:
+        path = root / f"{name}-{number}"
         try:
-            draft.rename(root / f"{name}-{number}")  # a folder that is not empty is never replaced: one of two wins the name
-            return RunFolder(root / f"{name}-{number}")
-        except OSError as error:
-            if not (root / f"{name}-{number}").exists():
-                shutil.rmtree(draft, ignore_errors=True)
-                raise StorageError(f"the run's folder cannot be made in {root}: {error.strerror}.") from error
+            return draft.rename(path)  # a folder that is not empty is never replaced: one of two wins the name
+        except OSError:
+            if not path.exists():
+                raise
             number += 1
 
 

@@ -46,8 +46,6 @@ class CSV(Source):
         self._refuse_gaps(frame)
         values = frame[self.target]
         kind = target or self._kind(values)
-        if kind == "class":
-            self._refuse_many(values)
         return Rows(
             frame.drop(self.target),
             values.to_numpy().astype(object) if kind == "class" else self._amounts(values).to_numpy()[:, None],
@@ -176,20 +174,6 @@ class CSV(Source):
             key=("data", "target"),
             suggestion="Say so: `task: classification` or `task: regression`.",
         )
-
-    def _refuse_many(self, values: pl.Series) -> None:
-        """Classes have many rows each."""
-        from trainkit.data.preprocessing import parsed
-
-        different, numbers = values.n_unique(), parsed(values)
-        amounts = not numbers.is_null().any()
-        if different > 20 and (different > len(values) / 2 or (amounts and (numbers != numbers.round()).any())):
-            what = "numbers: these are amounts" if amounts else "texts: these are names"
-            raise DataError(
-                f"the target {self.target!r} holds {different} different {what}, not classes.",
-                key=("data", "target"),
-                suggestion="Use `task: regression`." if amounts else "Choose another target column.",
-            )
 
     def _amounts(self, values: pl.Series) -> pl.Series:
         from trainkit.data.preprocessing import parsed
