@@ -90,19 +90,17 @@ def survive(config: str, overrides: list[str], root: Path, moments: random.Rando
             child = fork(partial(trainkit.jobs.resuming.resume, known[0].path))
         else:
             child = fork(partial(trainkit.jobs.training.train, config, overrides, runs=root))
+        done = 0, 0
         if kills < 4:
             deadline = time.monotonic() + moments.uniform(0.05, seconds)
-            while time.monotonic() < deadline and os.waitpid(child, os.WNOHANG) == (0, 0):
+            while time.monotonic() < deadline and (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
                 time.sleep(0.002)
-            try:
+            if done == (0, 0):
                 os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
                 kills += 1
-            except (ProcessLookupError, ChildProcessError):
-                pass  # it was done before its time came
-        else:
-            _, status = os.waitpid(child, 0)
-            assert status == 0, f"a resume failed with status {status}"
+        if done == (0, 0):
+            done = os.waitpid(child, 0)
+        assert done[1] in (0, signal.SIGKILL), f"a training failed by itself: status {done[1]}"
 
 
 def main(rounds: int, folder: Path, config: str, overrides: list[str]) -> dict[str, Any]:

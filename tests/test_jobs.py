@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from trainkit import evaluate, resume, train
 from trainkit.config.loading import load
-from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, TrainkitError
+from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, NumericError, TrainkitError
 from trainkit.jobs.driving import Silent
 from trainkit.jobs.training import rehearse
 from trainkit.store import checkpoint
@@ -286,3 +286,67 @@ def test_a_checkpoint_that_is_not_one(config: Path) -> None:
         evaluate("junk.pth")
     with pytest.raises(ConfigError, match="not there"):
         evaluate("gone.pth")
+
+
+def test_a_moved_checkpoint_that_is_done_is_not_begun_again(config: Path, tmp_path: Path) -> None:
+    moved = shutil.copy(Path(train(config).run) / "checkpoints/last.pth", tmp_path / "moved.pth")
+    with pytest.raises(ConfigError, match="done 39 steps"):
+        resume(moved)
+    assert [path.name for path in Path("runs").iterdir()] == ["tiny-1"]
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_best_weights_that_are_not_at_hand_are_looked_for_anew(config: Path, harm: str) -> None:
+    stopped = train(config, {"training.epochs": 4}, screen=StopAfter(30))
+    best = Path(stopped.run) / "checkpoints/best.pth"
+    best.unlink() if harm == "gone" else best.write_bytes(b"PK")
+    result = resume(stopped.run)
+    assert result.best and result.best["step"] > 30
+    assert "not at hand" in (Path(result.run) / "log.txt").read_text()
+
+
+def test_names_from_every_alphabet_survive_the_checkpoint(table: Path, tmp_path: Path) -> None:
+    text = (tmp_path / "rows.csv").read_text().replace("yes", "😀 $x$").replace("no\n", "年\n").replace("good", "price_$_in_$")
+    (tmp_path / "rows.csv").write_text(text)
+    settings = {"task": {"name": "classification", "class_weights": {"😀 $x$": 2.0}}, "data.target": "price_$_in_$"}
+    result = train(table, settings)
+    assert evaluate(result.run)["metrics"] == result.test
+
+
+def test_a_failed_training_keeps_the_curve_into_the_failure(config: Path) -> None:
+    with pytest.raises(NumericError):
+        train(config, {"data": "diabetes", "optimizer": {"name": "sgd", "lr": 1000.0}, "training.log_every": 1})
+    assert records("runs/tiny-1")
+
+
+def test_a_checkpoint_reads_no_environment_and_must_be_whole(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    content = checkpoint.load(Path(train(config).run).absolute() / "checkpoints/best.pth")
+    secret = content["config"].replace("name: tiny", 'name: "${env:SECRET}"')
+    for name, value in {"config": secret, "hardware": {}, "spec": {}}.items():
+        checkpoint.save({**content, name: value}, Path("odd.pth").absolute())
+        with pytest.raises(CheckpointError) as caught:
+            evaluate("odd.pth")
+        assert "hunter2" not in str(caught.value)
+
+
+def test_new_data_for_a_stopped_run_sticks(table: Path, tmp_path: Path) -> None:
+    stopped = train(table, ["training.epochs=20"], screen=StopAfter(3))
+    (tmp_path / "rows.csv").rename(tmp_path / "moved.csv")
+    with pytest.raises(ConfigError):
+        resume(stopped.run)
+    assert resume(stopped.run, data="moved.csv").status == "finished"
+    assert evaluate(stopped.run)["split"] == "test"
+
+
+def test_new_rows_may_be_few(table: Path, tmp_path: Path) -> None:
+    result = train(table)
+    (tmp_path / "two.csv").write_text("size,colour,good\n1.5,red,no\n6.5,green,yes\n")
+    assert evaluate(result.run, data="two.csv")["rows"] == 2
+
+
+def test_two_monitors_do_not_mix(config: Path) -> None:
+    stopped = train(config, {"training.epochs": 8, "training.early_stopping": {"monitor": "val_accuracy"}}, screen=StopAfter(60))
+    result = resume(stopped.run, ["training.early_stopping=null"])
+    losses = {r["step"]: r["val_loss"] for r in records(result.run) if r["kind"] == "evaluation" and r["step"] > 60}
+    assert result.best and result.best["step"] == min(losses, key=losses.__getitem__)

@@ -143,3 +143,11 @@ def test_golden_curves(name: str) -> None:
     if os.environ.get("TRAINKIT_GOLDEN") == "write":  # and say in the commit why they moved
         kept.write_text(json.dumps(found, indent=0) + "\n")
     assert found == pytest.approx(json.loads(kept.read_text()), rel=1e-6)
+
+
+def test_a_frozen_norm_stays_frozen() -> None:
+    run = make_run({"model": {"name": "mlp", "hidden": [8], "batch_norm": True}, "training.epochs": 2})
+    norm = next(module for module in run.network.modules() if isinstance(module, nn.BatchNorm1d))
+    norm.eval().requires_grad_(False)
+    list(fit(run))
+    assert norm.running_mean is not None and norm.running_mean.abs().sum() == 0 and not norm.training

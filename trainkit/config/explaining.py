@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from trainkit.config.reader import dump
 from trainkit.errors import Key, Problem, dotted
-from trainkit.part import Registry, Settings
+from trainkit.part import Registry, Settings, field_help
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 _SHOULD = {
@@ -74,7 +74,9 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
         case "extra_forbidden":
             return Problem(*not_a_setting(key, tree, root))
         case "missing":
-            return Problem(f"{name} is missing.", key, f"Write it: {_how(key)}.")
+            owner = settings_at(key[:-1], tree, root)
+            meaning = field_help(owner).get(str(key[-1]), "") if owner else ""
+            return Problem(f"{name} is missing.", key, f"Write it: {_how(key)}. {meaning}".strip())
         case "part_unknown":
             return Problem(f"{name}: {_show(value)} {error['msg']}.", key, _did_you_mean(str(_text(value)), context["known"]))
         case "part_name_missing" if near := get_close_matches("name", value or (), 1):
