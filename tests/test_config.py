@@ -351,7 +351,7 @@ def test_every_setting_has_bounds(key: str, value: str, tmp_path: Path) -> None:
         ("seed: '3'", "3:7: seed should be a whole number, not '3'. Take the quotes off."),
         ("deterministic: no", "3:16: deterministic should be true or false, not 'no'. YAML's words are true and false."),
         ("name: a/b", "3:7: name: 'a/b' is not allowed here. "
-            "Use letters, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first."),
+            "Use the letters a to z, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_readable_sentence_at_its_place(text: str, message: str, tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_odd_shapes_that_mean_something_are_taken(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_asked_for(tmp_path: Path) -> None:
-    assert mistake(tmp_path, "model: mlp\n") == "a.yaml:1:1: data is missing. Write it: data: digits."
+    assert mistake(tmp_path, "model: mlp\n") == "a.yaml:1:1: data is missing. Write it: data: digits. Where the rows come from."
     csv = mistakes(tmp_path, "model: mlp\ndata: {name: csv}\n")
     assert [problem.message for problem in csv] == ["data.path is missing.", "data.target is missing."]
     assert {(problem.line, problem.column) for problem in csv} == {(2, 1)}

@@ -350,3 +350,18 @@ def test_two_monitors_do_not_mix(config: Path) -> None:
     result = resume(stopped.run, ["training.early_stopping=null"])
     losses = {r["step"]: r["val_loss"] for r in records(result.run) if r["kind"] == "evaluation" and r["step"] > 60}
     assert result.best and result.best["step"] == min(losses, key=losses.__getitem__)
+
+
+def test_a_minimum_is_no_gate_for_what_should_be_low(config: Path) -> None:
+    train(config, ["training.epochs=1"])
+    with pytest.raises(ConfigError, match="better when it is lower"):
+        evaluate("last", minimum={"loss": 0.5})
+
+
+def test_a_model_that_is_no_network_is_named(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "five.py").write_text(
+        "from typing import Literal\nfrom trainkit.parts.models import Model, models\n@models.register\nclass Five(Model):\n"
+        '    """Five."""\n    name: Literal["five"] = "five"\n    def build(self, spec):\n        return 5\n'
+    )
+    with pytest.raises(ConfigError, match=r"gives int, not a torch\.nn\.Module"):
+        train(config, {"model": "five"}, plugins=["five.py"])

@@ -20,8 +20,8 @@ def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TRAINKIT_RUNS", "runs")
     ran = []
     for kind, text in BLOCKS:
-        if kind == "python" and text.startswith("# my_model.py"):
-            (tmp_path / "my_model.py").write_text(text)
+        if kind == "python" and (named := re.match(r"# (\w+\.py)\n", text)):
+            (tmp_path / named[1]).write_text(text)
         elif kind == "python":
             exec(compile(text, "README.md", "exec"), {})
         for line in text.splitlines() if kind == "sh" else []:

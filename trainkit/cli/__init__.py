@@ -21,6 +21,9 @@ def main() -> None:
     """Run the command that the arguments name."""
     # Two OpenMP threads that spin for a busy neighbour made a step 100 × slower; read once, when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller: `2>&-`
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     from trainkit.cli._shell import usage
 
     code = usage(_app(sys.argv[1:]), sys.argv[1:])

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+_PLAIN = str.maketrans({"↑": "^", "↓": "v", "★": "*", "·": "|", "×": "x", "→": "->"})
+"""For terminals that know no such signs."""
+
+
 class TerminalScreen:
     """Draws with Rich on a terminal; writes plain lines elsewhere."""
 
@@ -28,9 +32,16 @@ class TerminalScreen:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        if not self.quiet:
-            line = line.encode(self.encoding, "replace").decode(self.encoding)
+        if self.quiet:
+            return
+        try:
+            line.encode(self.encoding)
+        except UnicodeEncodeError:
+            line = line.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding)
+        try:
             self.console.print(self._styled(line), markup=False)
+        except BrokenPipeError:  # nobody reads any more: no reason to stop a training
+            self.quiet = True
 
     def _styled(self, line: str) -> object:
         from rich.text import Text

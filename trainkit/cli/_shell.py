@@ -20,9 +20,6 @@ def usage(app: Any, arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
-    except BrokenPipeError:  # `trainkit list | head -1` is no failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own errors have it, and typer shows no class to catch
             if type(error).__name__ == "Abort":
@@ -42,7 +39,9 @@ def usage(app: Any, arguments: list[str]) -> int:
 def run(work: Callable[[], Any], *, as_json: bool, debug: bool) -> Any:
     """The work's result; an expected failure is told in words and ends with its exit code."""
     try:
-        return work()
+        result = work()
+        sys.stdout.flush()  # here, where a reader that has gone is known what to do with
+        return result
     except TrainkitError as error:
         fail(error, as_json, debug)
     except KeyboardInterrupt:
@@ -50,8 +49,9 @@ def run(work: Callable[[], Any], *, as_json: bool, debug: bool) -> Any:
     except RecursionError as error:
         leave(unexpected(error, as_json, debug))
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
+        if isinstance(error, BrokenPipeError):  # `trainkit list | head -1` is no failure
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave(0)
         if debug:
             traceback.print_exc()
         words = f"{error.filename}: {error.strerror}" if error.filename else str(error)

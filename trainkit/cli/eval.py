@@ -17,7 +17,10 @@ def command(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="A .pth file, a run's folder or name, or `last`.")],
     split: Annotated[str | None, typer.Option("--split", help="test, validation or train.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="PATH", help="Another file for the source; all of its rows are measured.")
+        str | None,
+        typer.Option(
+            "--data", metavar="PATH", help="Another file for the source; all of its rows are measured, unless --split is given."
+        ),
     ] = None,
     minimum: Annotated[
         list[str] | None, typer.Option("--min", metavar="METRIC=VALUE", help="Exit 9 when a metric is below this.")

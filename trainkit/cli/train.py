@@ -82,7 +82,8 @@ def finish(result: Result, as_json: bool, screen: Any, plugins: list[str]) -> No
         screen.say(f"took      {result.seconds['total']:.1f} s ({result.seconds['train']:.1f} s training{speed})")
     runs = _shell.quoted(os.path.dirname(result.run) or ".")
     longer = "training.early_stopping=null" if result.status == "early_stopped" else result.longer
-    for n, line in enumerate((f"trainkit eval {run}", f"tensorboard --logdir {runs}", f"trainkit resume {run} {longer}")):
+    split = "" if result.test else " --split validation" if result.validation else " --split train"
+    for n, line in enumerate((f"trainkit eval {run}{split}", f"tensorboard --logdir {runs}", f"trainkit resume {run} {longer}")):
         screen.say(f"{'' if n else 'next':<10}{line}")
 
 

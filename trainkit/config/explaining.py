@@ -122,7 +122,7 @@ def _names(owner: type[Settings] | None) -> Iterable[str]:
 
 _PATTERNS = {
     "device": "Use auto, cpu, cuda, cuda:1 or mps.",
-    "name": "Use letters, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first.",
+    "name": "Use the letters a to z, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first.",
 }
 
 

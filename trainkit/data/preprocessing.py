@@ -223,8 +223,8 @@ def _kind_of(rows: Rows, name: str, values: pl.Series) -> Column | Problem:
     if kind is None:
         kind = "number" if share >= MOSTLY else "category"
         if kind == "category" and values.str.contains(r"^[+-]?\d+,\d+$").mean() == 1:
-            fix = f"Write them with a point; or read them as words: data.kinds: {{{name}: category}}."
-            return Problem(f"{shown} holds numbers with a decimal comma, such as {values[0]!r}.", ("data",), fix)
+            fix = f"Write 1,5 as 1.5 and 1,000 as 1000; or read them as words: data.kinds: {{{name}: category}}."
+            return Problem(f"{shown} holds numbers with a comma, such as {values[0]!r}.", ("data",), fix)
         if kind == "category" and len(values) > 20 and different > min(len(values) / 2, _CATEGORIES):
             words = f"{shown} holds {different} different texts in {len(values)} training rows"
             fix = f"{ignore}; or keep it: {{{name}: category}}."

@@ -267,6 +267,9 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     assert config.task is not None, "inferred before"
     torch.manual_seed(key(config.seed, "init"))
     network = config.model.build(spec)
+    if not isinstance(network, nn.Module):
+        what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
+        raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
     probe = torch.zeros(2, *spec.shape)
     with evaluating(network):
         shape = tuple(network(probe).shape)

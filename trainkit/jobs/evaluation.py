@@ -73,7 +73,8 @@ def evaluate(
         told = list(differences(content, hardware)) if data is None else []
     facts = {"checkpoint": str(path), "split": called, "rows": len(measured.rows), "metrics": clean(scores.metrics)}
     facts["differences"] = told
-    _check_minimum(facts, minimum or {})
+    assert config.task is not None
+    _check_minimum(facts, minimum or {}, [name for name, better in config.task.measures.items() if better == "lower"])
     return facts
 
 
@@ -179,11 +180,15 @@ def torch_type(device: str) -> str:
     return device.partition(":")[0]
 
 
-def _check_minimum(facts: Mapping[str, Any], minimum: Mapping[str, float]) -> None:
+def _check_minimum(facts: Mapping[str, Any], minimum: Mapping[str, float], lower: Sequence[str]) -> None:
     metrics = facts["metrics"]
     for name, wanted in minimum.items():
         if name not in metrics:
             raise ConfigError(f"--min: there is no metric {name!r}.", suggestion=f"There are: {', '.join(metrics)}.")
+        if name in ("loss", *lower):
+            raise ConfigError(
+                f"--min: {name} is better when it is lower, so a minimum is no gate.", suggestion="Use another metric."
+            )
         if metrics[name] is None or metrics[name] < wanted:
             raise GateError(
                 f"{name} is {metrics[name]}, below the minimum of {wanted:g} ({facts['split']} rows of {facts['checkpoint']})."

@@ -242,7 +242,7 @@ def _check_there_is_more(run: Run, finished: bool) -> None:
     plan, state = run.plan, run.state
     if state.step > plan.steps or (finished and state.step == plan.steps):
         raise ConfigError(
-            f"this run has done {state.step:,} steps ({run.epoch(state.step)} epochs), and the config asks for {plan.steps:,}.",
+            f"this run has done {state.step:,} steps ({run.epoch(state.step)} epochs); the config asks for {plan.steps:,} steps.",
             key=("training",),
             suggestion=f"Extend it: training.epochs={run.epoch(state.step) + 10}.",
         )
