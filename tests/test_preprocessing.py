@@ -169,7 +169,7 @@ HUGE = ["1e200", "inf", "nan", "-Infinity"]
     (table({"size": [*"0123456789" * 3, *"01234567xx"]}), "a.csv: row 39, column 'size': 'x' is not a usable number (1 more"),
     *[(table({"size": [*"0123456789" * 3, *"01234567", v, "9"]}), f"row 39, column 'size': {v!r} is not a usable") for v in HUGE],
     (table({"who": [f"Ann{n}" for n in range(40)]}), "column 'who' holds 24 different texts in 24 training rows: it looks"),
-    (table({"size": [f"{n},5" for n in range(40)]}), "column 'size' holds numbers with a decimal comma, such as"),
+    (table({"size": [f"{n},5" for n in range(40)]}), "column 'size' holds numbers with a comma, such as"),
     (table({"a": ["x"] * 40}, kinds={"a": "ignore"}), "no column is left to learn from."),
     (table({"a": ["x", "y"] * 20}, kinds={"a": "number"}), "column 'a': 'x' is not a usable number (39 more in this column)."),
     (numbers(np.array([[1.0]] * 30 + [[np.nan]] * 10)), "an input is nan"),
