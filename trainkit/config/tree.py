@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -198,7 +199,7 @@ def path_keys(settings: Settings, key: Key = ()) -> Iterator[Key]:
     """The keys of all settings that are marked as paths and hold one."""
     for name, field in type(settings).model_fields.items():
         value, place = getattr(settings, name), (*key, name)
-        marked = any(isinstance(mark, IsPath) for mark in field.metadata) or "IsPath" in repr(field.annotation)
+        marked = _holds_paths(field.annotation, field.metadata)
         if marked and isinstance(value, str):
             yield place
         for part, item in [((*place, i), v) for i, v in enumerate(value)] if isinstance(value, tuple) else [(place, value)]:
@@ -206,3 +207,10 @@ def path_keys(settings: Settings, key: Key = ()) -> Iterator[Key]:
                 yield from path_keys(item, part)
             elif marked and isinstance(item, str) and part != place:
                 yield part
+
+
+def _holds_paths(annotation: Any, marks: Iterable[Any] = ()) -> bool:
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Annotated:
+        return _holds_paths(inner[0], inner[1:])
+    return any(isinstance(mark, IsPath) for mark in marks) or any(map(_holds_paths, inner))

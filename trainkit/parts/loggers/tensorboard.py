@@ -64,14 +64,14 @@ class EventFiles:
 
     def log(self, record: dict[str, Any]) -> None:
         """A scalar for each number."""
-        prefix = "step/" if record["kind"] == "step" else ""
         if record["kind"] == "end":
             return
         for name, value in record.items():
             if name in ("kind", "step", "epoch") or not isinstance(value, float):
                 continue
             tag = TAGS.get(name) or f"metrics/{name}"
-            tag = "loss/step" if prefix and name == "train_loss" else tag
+            if record["kind"] == "step" and name == "train_loss":
+                tag = "loss/step"
             self._call("add_scalar", tag, value, record["step"])
 
     def picture(self, name: str, pixels: np.ndarray[Any, Any], step: int) -> None:
