@@ -18,6 +18,7 @@ from trainkit.config.loading import load
 from trainkit.config.plugins import load_plugin
 from trainkit.config.tree import Config
 from trainkit.errors import ConfigError, SetupError, TrainkitError
+from trainkit.packages import torchvision_fault
 from trainkit.part import Part, Registry, Settings, field_help
 from trainkit.parts import families
 
@@ -284,3 +285,17 @@ def test_settings_are_found_without_importing_other_parts() -> None:
 def test_no_two_families_share_a_word() -> None:
     for one, other in itertools.combinations(families().values(), 2):
         assert one.family != other.family and one.singular != other.singular
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("operator torchvision::nms does not exist"), True),
+        (ModuleNotFoundError("No module named 'torchvision'", name="torchvision"), True),
+        (ImportError("torchvision/_C.so: undefined symbol: _ZN3c10"), True),
+        (ImportError("cannot import name 'resnet19' from 'torchvision.models'"), False),
+        (ModuleNotFoundError("No module named 'torchvision.modles'", name="torchvision.modles"), False),
+    ],
+)
+def test_only_a_torchvision_that_does_not_fit_is_explained_so(error: Exception, told: bool) -> None:
+    assert (torchvision_fault(error) is not None) == told

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from trainkit.errors import SetupError
 
-_SIGNS = ("torchvision::nms", "torchvision", "partially initialized module 'torchvision'")
+_SIGNS = ("operator torchvision::", "undefined symbol", "partially initialized module 'torchvision'")
 
 
 def torchvision_fault(error: BaseException) -> SetupError | None:
@@ -15,7 +15,9 @@ def torchvision_fault(error: BaseException) -> SetupError | None:
     torchvision's wheels carry compiled operators for one torch, CPU or CUDA. Beside another they fail with
     ``operator torchvision::nms does not exist`` (pytorch/pytorch#157648).
     """
-    if not isinstance(error, ImportError | RuntimeError | OSError) or not any(sign in str(error) for sign in _SIGNS):
+    missing = isinstance(error, ModuleNotFoundError) and error.name == "torchvision"
+    broken = isinstance(error, ImportError | RuntimeError | OSError | AttributeError) and "torchvision" in str(error)
+    if not missing and not (broken and any(sign in str(error) for sign in _SIGNS)):  # a mistyped import from it is another matter
         return None
     both = "Install the two together, as https://pytorch.org/get-started/locally says for your machine"
     try:

@@ -89,7 +89,7 @@ def _continue(
         run = build_run(config) if content is None else restored(config, content)
         _check_there_is_more(run, finished=folder is None or folder.end() is not None)
         positions = None
-        if content is not None and not _best_is_at_hand(run, content, folder):
+        if content is not None and not _secure_best(run, content, folder):
             run.state.forget_best()
             notes.append("best      the best weights so far are not at hand: the next evaluation is the best again")
         if folder is None:
@@ -105,8 +105,8 @@ def _continue(
         return drive(positions)
 
 
-def _best_is_at_hand(run: Run, content: dict[str, Any], folder: RunFolder | None) -> bool:
-    """Is there a checkpoint with the best weights so far: this one, or the folder's best.pth?"""
+def _secure_best(run: Run, content: dict[str, Any], folder: RunFolder | None) -> bool:
+    """See to it that the best weights so far lie in the run's folder; False when neither it nor this checkpoint has them."""
     state = run.state
     if state.best is None or (state.step == state.best_step and folder is None):
         return True

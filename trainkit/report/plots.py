@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
 
+from trainkit.parts.tasks.classification import confusion
 from trainkit.spec import Spec
 
 _BLUE, _ORANGE, _GREY = "#0072b2", "#e69f00", "#777777"  # told apart by the colour-blind (Okabe and Ito)
@@ -36,7 +37,7 @@ def answers(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
 
 def _confusion(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
     classes = len(spec.classes)
-    counts = (truth * classes + answered).bincount(minlength=classes * classes).reshape(classes, classes).cpu().numpy()
+    counts = confusion(answered, truth, classes).cpu().numpy()
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     size = min(12.0, 2.5 + 0.45 * classes)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")

@@ -21,7 +21,7 @@ def opening(run: Run, threads: int) -> list[str]:
     total, trained = count(run.network)
     trains = "all trained" if trained == total else f"{trained:,} trained"
     assert config.task is not None
-    lines = [
+    return [
         f"data      {config.data.name}: {sizes} rows of {shape}; {what}",
         f"model     {config.model.name}: {total:,} parameters, {trains}",
         f"task      {config.task.name}, loss {getattr(config.task, 'loss', config.task).name}; optimizer {config.optimizer.name}, "
@@ -31,7 +31,6 @@ def opening(run: Run, threads: int) -> list[str]:
         f"training  {plan.steps:,} steps of {config.training.batch_size} rows, {plan.per_epoch:,} an epoch"
         + (f"; at most {plan.patience:g} evaluations without a better {plan.monitor}" if plan.patience != float("inf") else ""),
     ]
-    return lines
 
 
 class Rows:
@@ -44,8 +43,8 @@ class Rows:
         """``epoch 3/40  train_loss 0.4211  val_loss 0.3321 ↓  val_accuracy 0.9111 ↑  ★``"""
         plan = self.run.plan
         numbers = values(event)
-        width = len(str(-(-plan.steps // plan.per_epoch)))
-        begin = f"epoch {event.epoch:{width}}/{-(-plan.steps // plan.per_epoch)}"
+        epochs = self.run.epoch(plan.steps)
+        begin = f"epoch {event.epoch:{len(str(epochs))}}/{epochs}"
         if plan.evaluate_every != plan.per_epoch:
             begin = f"step {event.step:{len(str(plan.steps))}}/{plan.steps}"
         cells = [f"{name} {value:.4f}{self._arrow(name, value)}" for name, value in numbers.items()]

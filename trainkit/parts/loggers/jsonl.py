@@ -35,7 +35,7 @@ class JSONLFile:
 
     def log(self, record: dict[str, Any]) -> None:
         """Keep the line until the next position: a file opened for each line would cost more than a small step."""
-        numbers = {k: v for k, v in record.items() if k not in ("rows_per_second", "seconds")}
+        numbers = {k: v for k, v in record.items() if k != "rows_per_second"}
         self._lines.append(json.dumps(numbers) + "\n")
         if record["kind"] != "step" or len(self._lines) >= 100:
             self._write()

@@ -83,24 +83,20 @@ class BuiltClassification:
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Accuracy, and F1 averaged over the classes that are there or were answered (as scikit-learn's macro)."""
-        return self._measure(self.confusion(outputs, targets))
+        return self._measure(confusion(self.answers(outputs), targets, len(self.spec.classes)))
 
     def baseline(self, targets: Tensor) -> dict[str, float]:
         """Always the training split's most frequent class."""
         most = max(range(len(self.spec.counts)), key=self.spec.counts.__getitem__)
-        counts = self._counts(targets.new_full(targets.shape, most), targets)
-        return self._measure(counts)
+        return self._measure(confusion(targets.new_full(targets.shape, most), targets, len(self.spec.classes)))
 
-    def confusion(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(classes, classes) counts: rows are the truth, columns the answers."""
-        return self._counts(self.answers(outputs), targets)
-
-    def _counts(self, answers: Tensor, targets: Tensor) -> Tensor:
-        classes = len(self.spec.classes)
-        return (targets * classes + answers).bincount(minlength=classes * classes).reshape(classes, classes)
-
-    def _measure(self, confusion: Tensor) -> dict[str, float]:
-        confusion = confusion.cpu().double()
-        right, there = confusion.diagonal(), confusion.sum(dim=0) + confusion.sum(dim=1)
+    def _measure(self, counts: Tensor) -> dict[str, float]:
+        counts = counts.cpu().double()
+        right, there = counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1)
         f1 = 2 * right[there > 0] / there[there > 0]
-        return {"accuracy": float(right.sum() / confusion.sum()), "macro_f1": float(f1.mean())}
+        return {"accuracy": float(right.sum() / counts.sum()), "macro_f1": float(f1.mean())}
+
+
+def confusion(answers: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """(classes, classes) counts: rows are the truth, columns the answers. Both are (rows,) int64."""
+    return (targets * classes + answers).bincount(minlength=classes * classes).reshape(classes, classes)
