@@ -14,7 +14,9 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-METRICS = {"diabetes-mlp": "r2"}
+METRICS = {"diabetes-mlp": "r2", "overfit-polynomial": "mae", "seed-mlp-2m": "mae"}
+SLOW = ["seed-mlp-2m"]
+"""Trained once: what counts is its time."""
 
 
 def train(config: Path, seed: int, runs: str) -> tuple[float, float]:
@@ -30,7 +32,7 @@ def main(seeds: int) -> None:
     print("| config | metric | median | seeds 0 … | slowest, s |\n|---|---|---|---|---|")
     for config in sorted((Path(__file__).parents[1] / "configs").glob("*.yaml")):
         with tempfile.TemporaryDirectory() as runs:
-            found = [train(config, seed, runs) for seed in range(seeds)]
+            found = [train(config, seed, runs) for seed in range(1 if config.stem in SLOW else seeds)]
         scores = [score for score, _ in found]
         cells = [config.stem, METRICS.get(config.stem, "accuracy"), f"{statistics.median(scores):.4f}"]
         cells += [" ".join(f"{score:.4f}" for score in scores), f"{max(seconds for _, seconds in found):.1f}"]

@@ -10,7 +10,7 @@ from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
-from trainkit.jobs.building import read_data, read_rows
+from trainkit.jobs.building import TASKS, read_data, read_rows
 from trainkit.parts.sources import sources
 from trainkit.parts.tasks import tasks
 from trainkit.spec import Rows
@@ -31,7 +31,7 @@ def make_run(overrides: Sequence[str] | Mapping[str, Any] = (), rows: Rows | Non
     if rows is None:
         rows, config = read_rows(config)
     if config.task is None:
-        config = config.model_copy(update={"task": tasks.read("classification" if rows.target_kind == "class" else "regression")})
+        config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     hardware = Hardware.choose(config.device, config.precision)
     return Run.build(config, read_data(config, rows, hardware), hardware)
 

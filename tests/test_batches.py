@@ -40,7 +40,7 @@ def test_an_epoch_holds_every_row_once_its_columns_together(size: int) -> None:
     for epoch in range(3):
         seen = list(batches.between(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch))
         assert sorted(torch.cat([batch.rows for batch in seen]).tolist()) == list(range(1000, 1023))
-        for inputs, targets, rows in seen:
+        for inputs, targets, rows in ((b.inputs, b.targets, b.rows) for b in seen):
             assert torch.equal(inputs[:, 0], (rows - 1000) * 2.0) and torch.equal(targets, (rows - 1000) % 3)
 
 
@@ -70,7 +70,21 @@ def test_pieces(rows: int, count: int, sizes: list[int]) -> None:
     batch = rows_of(rows)
     parts = pieces(batch, count)
     assert [len(part.rows) for part in parts] == sizes
-    assert all(torch.equal(torch.cat(columns), whole) for columns, whole in zip(zip(*parts, strict=True), batch, strict=True))
+    for column in ("inputs", "targets", "rows"):
+        assert torch.equal(torch.cat([getattr(part, column) for part in parts]), getattr(batch, column))
+
+
+def test_sequences_keep_their_lengths_and_lose_the_padding_of_all() -> None:
+    lengths = torch.tensor([1, 4, 2, 3, 1])
+    inputs = torch.arange(5)[:, None].expand(5, 6) + 10
+    batch = Batch(inputs, torch.arange(5), torch.arange(5), lengths)
+    index = torch.tensor([4, 2])
+    for few in (batch.take(index, index), next(iter(slices(batch.take(index, index), 2)))):
+        assert few.inputs.tolist() == [[14, 14], [12, 12]] and few.lengths is not None and few.lengths.tolist() == [1, 2]
+    assert [part.inputs.shape[1] for part in slices(batch, 2)] == [4, 3] and len(batch) == 5
+    (third,) = list(Batches(batch, 3, 0).between(1, 2))
+    assert third.lengths is not None and torch.equal(third.lengths, lengths[third.rows])
+    assert third.inputs.shape == (2, int(third.lengths.max()))
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 8))

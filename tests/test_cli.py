@@ -93,7 +93,8 @@ def test_version(trainkit: Trainkit) -> None:
         (["validate"], "Missing argument 'CONFIG'.\nHelp: trainkit validate --help\n"),
         (["validate", "a.yaml", "--plugin"], "Option '--plugin' requires an argument.\nHelp: trainkit validate --help\n"),
         (["--bogus"], "No such option: --bogus"),
-        (["list", "models", "losses"], "Got unexpected extra argument"),
+        (["list", "models", "mlp", "cnn"], "Got unexpected extra argument"),
+        (["list", "models", "mpl"], "'mpl' is not a model. Did you mean mlp?"),
         (["list", "modls"], "'modls' is not a family of parts. Did you mean models? There are: sources, models,"),
         (["train", "a.yaml", "--seed", "x"], "Invalid value for '--seed'"),
     ],
@@ -119,10 +120,16 @@ BAD: list[tuple[str, str, int | None, int | None, str]] = [
     ("a.yaml", "- digits\n", 1, 1, "The file holds a list in place of settings."),
     ("a.yaml", "mlp\n", 1, 1, "The file holds text in place of settings."),
     ("a.yaml", "data: digits\nmodle: mlp\nmodel: mlp\n", 2, 1, "modle is not a setting. Did you mean model?"),
-    ("a.yaml", "data: digits\nmodel: mpl\n", 2, 8, "model: 'mpl' is not a model. Did you mean mlp? There are: cnn, lstm, mlp."),
+    (
+        "a.yaml",
+        "data: digits\nmodel: mpl\n",
+        2,
+        8,
+        "model: 'mpl' is not a model. Did you mean mlp? There are: cnn, gru, lstm, mlp, ",
+    ),
     ("a.yaml", BASE + "optimizer: {lr: -1}\n", 3, 17, "optimizer.lr should be greater than 0, not -1."),
     ("a.yaml", BASE + "optimizer: {lr: .nan}\n", 3, 17, "optimizer.lr should be a finite number, not .nan."),
-    ("a.yaml", BASE + "training:\n  batch_size: true\n", 4, 15, "training.batch_size should be a whole number, not true."),
+    ("a.yaml", BASE + "training:\n  batch_size: true\n", 4, 15, "training.batch_size should be 'all' or a whole number, not true."),
     ("a.yaml", BASE + "training: {epochs: 3\n", 3, 11, "A bracket is never closed. Close it."),
     ("a.yaml", BASE + "plugins: [my.py]\n", 3, 11, "the plugin "),
 ]
@@ -218,7 +225,16 @@ def test_overrides_reset_and_device_reach_the_config(trainkit: Trainkit) -> None
 
 def test_list_names_every_part_in_a_line(trainkit: Trainkit) -> None:
     said, as_json = trainkit("list"), trainkit("list", "--json").json
-    assert said.code == 0 and list(as_json) == ["sources", "models", "tasks", "losses", "optimizers", "schedules", "loggers"]
+    assert said.code == 0 and list(as_json) == [
+        "sources",
+        "models",
+        "tasks",
+        "losses",
+        "metrics",
+        "optimizers",
+        "schedules",
+        "loggers",
+    ]
     for family, parts in as_json.items():
         assert f"{family}\n" in said.out and parts
         for name, line in parts.items():

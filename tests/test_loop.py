@@ -28,7 +28,7 @@ def plain_loop(
     run: Run, count: int, *, batch: int, accumulate: int = 1, weights: torch.Tensor | None = None, clip: float | None = None
 ) -> list[float]:
     """Written out by hand, on the run's own first weights; the batches of each epoch in its permutation."""
-    network, (x, y, _) = run.network, run.data["train"]
+    network, x, y = run.network, run.data["train"].inputs, run.data["train"].targets
     decayed = [p for p in network.parameters() if p.ndim > 1]
     spared = [p for p in network.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW(
@@ -129,13 +129,17 @@ def test_batch_norm_refuses_pieces_of_one_row() -> None:
         make_run(settings)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "rnn", "gru", "lstm", "transformer"])
 def test_golden_curves(name: str) -> None:
     """float64, one thread: a change of the code that moves these numbers has changed the training."""
     models = {
         "mlp": {"name": "mlp", "hidden": [32], "dropout": 0.2},
         "cnn": {"name": "cnn", "blocks": [8, 16], "hidden": [32]},
-        "lstm": {"name": "lstm", "hidden": 16, "layers": 2, "bidirectional": True, "dropout": 0.1},
+        **{
+            name: {"name": name, "hidden": 16, "layers": 2, "bidirectional": True, "dropout": 0.1}
+            for name in ("rnn", "gru", "lstm")
+        },
+        "transformer": {"name": "transformer", "width": 16, "heads": 2, "feedforward": 32, "dropout": 0.1},
     }
     settings = {"model": models[name], "precision": "fp64", "training.epochs": 3, "schedule": {"name": "cosine", "warmup": 0.1}}
     found = losses(make_run({**settings, "training.clip": 1.0, "training.batch_size": 64}), 60)

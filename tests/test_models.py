@@ -18,6 +18,10 @@ TABLE = Spec("table", (30,), 2, "class", ("a", "b"))
 IMAGE = Spec("image", (1, 8, 8), 10, "class")
 COLOUR = Spec("image", (3, 32, 32), 10, "class")
 SEQUENCE = Spec("sequence", (12, 5), 3, "number")
+SERIES = Spec("sequence", (12, 5), 3, "number", varying=True)
+TEXT = Spec("tokens", (12,), 2, "class", ("a", "b"), vocabulary=30, varying=True)
+CODES = Spec("tokens", (12,), 2, "class", ("a", "b"), vocabulary=30)
+STEPWISE = "gru", "lstm", "rnn", "transformer"
 
 
 def faults(value: Any) -> list[tuple[tuple[int | str, ...], str]]:
@@ -31,30 +35,51 @@ def parameters(model: Any, spec: Spec) -> int:
 
 
 def test_the_family() -> None:
-    assert {"cnn", "lstm", "mlp"} <= set(models.names())
+    assert {"cnn", "mlp", *STEPWISE} <= set(models.names())
     assert get_args(Activation) == ACTIVATIONS
 
 
 @pytest.mark.parametrize(("model", "spec"), [
     *[("mlp", spec) for spec in (TABLE, IMAGE, COLOUR, SEQUENCE)],
     *[("cnn", spec) for spec in (IMAGE, COLOUR)],
-    *[("lstm", spec) for spec in (IMAGE, COLOUR, SEQUENCE)],
+    *[(name, spec) for name in STEPWISE for spec in (IMAGE, COLOUR, SEQUENCE, SERIES, TEXT, CODES)],
     ({"name": "mlp", "hidden": []}, TABLE),
     ({"name": "mlp", "hidden": [9, 8], "dropout": [0.1, 0], "activation": "tanh", "batch_norm": True}, SEQUENCE),
     ({"name": "cnn", "blocks": [8, {"channels": 9, "kernel": 5, "stride": 2, "padding": 1, "pool": "none"}], "hidden": []}, COLOUR),
     ({"name": "cnn", "blocks": [{"channels": 4, "pool": "avg", "pool_size": 3}], "batch_norm": False, "activation": "silu"}, IMAGE),
     ({"name": "lstm", "layers": 2, "bidirectional": True, "dropout": 0.3, "pooling": "max", "head": {"dropout": 0.3}}, SEQUENCE),
+    ({"name": "gru", "embedding": 7, "hidden": 5, "head": {"hidden": []}}, TEXT),
+    ({"name": "rnn", "nonlinearity": "relu", "pooling": "mean"}, SERIES),
+    ({"name": "transformer", "width": 9, "heads": 3, "norm": "post", "positions": "learned", "pooling": "cls"}, TEXT),
+    ({"name": "transformer", "activation": "relu", "feedforward": 5, "positions": "learned", "pooling": "last"}, COLOUR),
 ])  # fmt: skip
 def test_every_model_answers_and_reads_itself_back(model: Any, spec: Spec) -> None:
     settings = models.read(model)
-    assert settings.build(spec)(torch.randn(2, *spec.shape)).shape == (2, spec.outputs)
+    inputs = torch.randint(30, (2, *spec.shape)) if spec.kind == "tokens" else torch.randn(2, *spec.shape)
+    lengths = (torch.tensor([3, 12]),) if spec.varying else ()
+    assert settings.build(spec)(inputs, *lengths).shape == (2, spec.outputs)
     assert models.read(settings.model_dump(mode="json")) == settings
 
 
 def test_defaults() -> None:
     assert parameters("mlp", TABLE) == (30 * 128 + 128) + (128 * 64 + 64) + (64 * 2 + 2)
     assert parameters("cnn", IMAGE) == (9 * 32 + 64) + (32 * 9 * 64 + 128) + (256 * 128 + 128) + (128 * 10 + 10)
-    assert parameters("lstm", IMAGE) == 4 * (8 * 64 + 64 * 64 + 2 * 64) + 64 * 10 + 10
+    cell, answer = 8 * 64 + 64 * 64 + 2 * 64, 64 * 10 + 10
+    assert [parameters(name, IMAGE) for name in ("rnn", "gru", "lstm")] == [gates * cell + answer for gates in (1, 3, 4)]
+    layer = 4 * 64 * 64 + (64 * 256 + 256) + (256 * 64 + 64) + 4 * 64
+    assert parameters("transformer", IMAGE) == (8 * 64 + 64) + 2 * layer + 2 * 64 + answer
+
+
+def test_tokens_become_vectors() -> None:
+    text, numbers = ({"name": "gru", "embedding": 7}, Spec("sequence", (12, 7), 2, "class"))
+    assert parameters(text, TEXT) == 30 * 7 + parameters("gru", numbers)
+    assert parameters({**text, "embedding": 9}, numbers) == parameters("gru", numbers)  # which numbers don't need
+
+
+def test_learned_positions_for_the_longest_row() -> None:
+    for spec, steps in ((TEXT, 12), (SERIES, 12), (COLOUR, 32)):
+        learned = {"name": "transformer", "positions": "learned"}
+        assert parameters(learned, spec) == parameters("transformer", spec) + steps * 64
 
 
 def test_one_setting_says_the_usual_network_for_colour_pictures() -> None:
@@ -74,6 +99,8 @@ def test_one_setting_says_the_usual_network_for_text() -> None:
     lstm = torch.nn.LSTM(128, 256, 2, batch_first=True, bidirectional=True)
     rest = (512 * 64 + 64) + (64 * 2 + 2)
     assert parameters(text, Spec("sequence", (50, 128), 2, "class")) == sum(p.numel() for p in lstm.parameters()) + rest
+    words = Spec("tokens", (50,), 2, "class", vocabulary=1000)
+    assert parameters({**text, "embedding": 128}, words) == 1000 * 128 + sum(p.numel() for p in lstm.parameters()) + rest
 
 
 def test_a_number_is_a_block() -> None:
@@ -92,8 +119,8 @@ def test_a_number_is_a_block() -> None:
     ({"name": "mlp", "hidden": [], "dropout": [0.1]}, ("dropout",)),
     ({"name": "cnn", "blocks": []}, ("blocks",)),
     ({"name": "cnn", "blocks": [32, 0]}, ("blocks", 1, "channels")),
-    ({"name": "cnn", "blocks": [True]}, ("blocks", 0)),
-    ({"name": "cnn", "blocks": [8, "a"]}, ("blocks", 1)),
+    ({"name": "cnn", "blocks": [True]}, ("blocks", 0, "channels")),
+    ({"name": "cnn", "blocks": [8, "a"]}, ("blocks", 1, "channels")),
     ({"name": "cnn", "blocks": [{"kernel": 3}]}, ("blocks", 0, "channels")),
     ({"name": "cnn", "blocks": [{"channels": 3, "pool": "mean"}]}, ("blocks", 0, "pool")),
     ({"name": "cnn", "blocks": [{"channels": 3, "pool_size": 1}]}, ("blocks", 0, "pool_size")),
@@ -106,6 +133,18 @@ def test_a_number_is_a_block() -> None:
     ({"name": "lstm", "pooling": "first"}, ("pooling",)),
     ({"name": "lstm", "head": {"hidden": [0]}}, ("head", "hidden", 0)),
     ({"name": "lstm", "head": {"widths": [3]}}, ("head", "widths")),
+    ({"name": "lstm", "embedding": 0}, ("embedding",)),
+    ({"name": "lstm", "nonlinearity": "relu"}, ("nonlinearity",)),
+    ({"name": "rnn", "nonlinearity": "sigmoid"}, ("nonlinearity",)),
+    ({"name": "gru", "layers": 0}, ("layers",)),
+    ({"name": "transformer", "heads": 3}, ("heads",)),
+    ({"name": "transformer", "width": 8, "heads": 16}, ("heads",)),
+    ({"name": "transformer", "heads": 0}, ("heads",)),
+    ({"name": "transformer", "norm": "batch"}, ("norm",)),
+    ({"name": "transformer", "positions": "rotary"}, ("positions",)),
+    ({"name": "transformer", "pooling": "first"}, ("pooling",)),
+    ({"name": "transformer", "activation": "tanh"}, ("activation",)),
+    ({"name": "transformer", "feedforward": 0}, ("feedforward",)),
 ])  # fmt: skip
 def test_refusals_name_the_key(settings: dict[str, Any], key: tuple[str | int, ...]) -> None:
     locs = [loc for loc, _ in faults(settings)]
@@ -123,17 +162,38 @@ def test_a_list_of_dropout_says_both_numbers() -> None:
     assert message == "the list has 1, and the hidden layers are 2: write one chance for each layer, or one number for all"
 
 
+def test_heads_say_how_they_fail() -> None:
+    ((_, message),) = faults({"name": "transformer", "heads": 3})
+    assert message == "3 heads cannot share a width of 64 evenly: choose a divisor of it"
+
+
 @pytest.mark.parametrize(("model", "spec", "message"), [
     ("cnn", TABLE, "model cnn takes images; the data is table rows of 30 numbers."),
     ("cnn", SEQUENCE, "model cnn takes images; the data is sequences of 12 × 5 numbers."),
-    ("lstm", TABLE, "model lstm takes images and sequences; the data is table rows of 30 numbers."),
+    ("lstm", TABLE, "model lstm takes images, sequences and token sequences; the data is table rows of 30 numbers."),
+    ("mlp", TEXT, "model mlp takes table rows, images and sequences; the data is token sequences, 12 steps at most, of 30 tokens."),
+    ("mlp", SERIES, "model mlp takes rows of one length; the data is sequences, 12 steps at most, of 5 numbers."),
 ])  # fmt: skip
 def test_data_that_a_model_cannot_take(model: str, spec: Spec, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        models.read(model).build(spec)
+        models.read(model).check(spec)
     (problem,) = caught.value.problems
     assert (problem.key, problem.message) == (("model",), message)
-    assert problem.suggestion is not None and "mlp" in problem.suggestion
+    fitting = {TABLE: "table rows: mlp.", SEQUENCE: "sequences: gru, lstm, mlp, rnn, transformer."}
+    fitting |= {TEXT: "token sequences of different lengths: gru, lstm, rnn, transformer."}
+    fitting |= {SERIES: "sequences of different lengths: gru, lstm, rnn, transformer."}
+    assert problem.suggestion == f"Models that take {fitting[spec]}"
+
+
+def test_a_users_model_takes_what_it_always_took() -> None:
+    class Own(Model):
+        name: str = "own"
+
+    for spec in (TABLE, IMAGE, SEQUENCE):
+        Own().check(spec)
+    for spec in (TEXT, CODES, SERIES):
+        with pytest.raises(ConfigError):
+            Own().check(spec)
 
 
 def test_a_kernel_that_does_not_fit_the_pictures() -> None:
@@ -142,7 +202,7 @@ def test_a_kernel_that_does_not_fit_the_pictures() -> None:
     assert caught.value.problems[0].key == ("model", "blocks", 0, "kernel")
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", *STEPWISE])
 def test_every_setting_has_its_help(name: str) -> None:
     part = models.find(name)
     assert part is not None and issubclass(part, Model) and part.__doc__
@@ -156,6 +216,7 @@ from trainkit.parts.models import models
 models.read({"name": "mlp", "hidden": [8, 8], "dropout": [0.1, 0.2]})
 models.read({"name": "cnn", "blocks": [32, {"channels": 64}]})
 models.read({"name": "lstm", "head": {"hidden": [64], "dropout": 0.3}})
+[models.read(name) for name in models.names()]
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

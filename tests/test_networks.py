@@ -1,18 +1,24 @@
 """The networks: shapes, parameters, initialisation, and that nothing depends on who else is in the batch."""
 
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise, product
+from math import cos, sin
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from trainkit.errors import ConfigError
+from trainkit.errors import ConfigError, DataError
 from trainkit.networks._layers import ACTIVATIONS, initialise
+from trainkit.networks._steps import Pooling, embedding
 from trainkit.networks.cnn import Block, CNNNetwork, sizes
-from trainkit.networks.lstm import LSTMNetwork, Pooling
 from trainkit.networks.mlp import MLPNetwork
+from trainkit.networks.recurrent import Cell, RecurrentNetwork
+from trainkit.networks.transformer import EncoderLayer, TransformerNetwork, sinusoids
 
+LSTMNetwork = partial(RecurrentNetwork, "lstm")
 IMAGES = [(1, 8, 8), (3, 8, 9), (2, 11, 8), (4, 16, 16), (1, 28, 28), (3, 32, 32), (2, 33, 40), (1, 8, 40)]
 
 
@@ -20,13 +26,13 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def all_learn(network: nn.Module, inputs: Tensor) -> bool:
+def all_learn(network: nn.Module, *inputs: Tensor) -> bool:
     """Every parameter gets a gradient that is finite and not all zero."""
-    network(inputs).square().sum().backward()
+    network(*inputs).square().sum().backward()
     return all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
 
 
-def made_twice(cls: type[nn.Module], *args: Any, **kwargs: Any) -> tuple[nn.Module, nn.Module]:
+def made_twice(cls: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(7)
     first = cls(*args, **kwargs)
     torch.manual_seed(7)
@@ -127,6 +133,7 @@ def test_weights_are_a_function_of_the_seed() -> None:
     assert same(*made_twice(MLPNetwork, 9, [8, 7], 3, batch_norm=True))
     assert same(*made_twice(CNNNetwork, (1, 9, 9), [Block(4)], [8], 3))
     assert same(*made_twice(LSTMNetwork, 9, 8, 2, 3, bidirectional=True, head=[4]))
+    assert same(*made_twice(TransformerNetwork, 9, 8, 2, 2, 3, feedforward=8, longest=4, vocabulary=5, positions="learned"))
 
 
 # Convolutions.
@@ -310,6 +317,29 @@ def test_lstm_dropout_stands_between_the_layers_and_on_what_is_pooled() -> None:
     assert torch.equal(seen[0], inputs) and 0.3 < (seen[1] == 0).float().mean() < 0.7
 
 
+@pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)])
+def test_gru_and_rnn_start_orthogonal_without_biases(cell: Cell, gates: int) -> None:
+    weights = dict(RecurrentNetwork(cell, 5, 12, 1, 3).layers[0].named_parameters())
+    assert weights["weight_hh_l0"].shape == (gates * 12, 12)
+    for gate in weights["weight_hh_l0"].detach().chunk(gates):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(12), atol=1e-5, rtol=0)
+    assert not weights["bias_ih_l0"].any() and not weights["bias_hh_l0"].any()
+
+
+@pytest.mark.parametrize(("cell", "bend"), [("rnn_tanh", torch.tanh), ("rnn_relu", torch.relu)])
+def test_a_simple_unit_by_hand(cell: Cell, bend: Callable[[Tensor], Tensor]) -> None:
+    network = RecurrentNetwork(cell, 2, 3, 1, 4).double()
+    inner, before, *_ = network.layers[0].parameters()
+    inputs, state = torch.randn(5, 6, 2).double(), torch.zeros(5, 3).double()
+    for step in inputs.unbind(1):
+        state = bend(step @ inner.T + state @ before.T)
+    torch.testing.assert_close(network(inputs), network.head(state), rtol=0, atol=1e-12)
+
+
+def test_a_gru_has_three_quarters_of_an_lstm() -> None:
+    assert 4 * count(RecurrentNetwork("gru", 8, 64, 2, 10).layers) == 3 * count(LSTMNetwork(8, 64, 2, 10).layers)
+
+
 def test_dropout_is_a_function_of_the_seed() -> None:
     network, inputs = LSTMNetwork(4, 8, 3, 2, dropout=0.5, head=[8], head_dropout=0.5), torch.randn(8, 5, 4)
 
@@ -329,3 +359,240 @@ def test_dropout_is_a_function_of_the_seed_on_a_gpu_too() -> None:
         torch.manual_seed(3)
         answers.append(network(inputs))
     assert all(torch.equal(answer, answers[0]) for answer in answers)
+
+
+# Steps: sequences and tokens, of one length and of many.
+
+CELLS: tuple[Cell, ...] = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max")
+NORMS: tuple[Literal["pre", "post"], ...] = ("pre", "post")
+POSITIONS: tuple[Literal["sinusoidal", "learned"], ...] = ("sinusoidal", "learned")
+READERS: dict[str, Callable[..., nn.Module]] = {}
+for cell, pooling, both in product(CELLS, POOLINGS, (False, True)):
+    READERS[f"{cell}-{pooling}{'-both' if both else ''}"] = partial(
+        RecurrentNetwork, cell, hidden=7, layers=2, outputs=3, bidirectional=both, pooling=pooling, dropout=0.2
+    )
+for norm, positions, kept in product(NORMS, POSITIONS, (*POOLINGS, "cls")):
+    settings: dict[str, Any] = {"norm": norm, "positions": positions, "pooling": kept, "dropout": 0.2}
+    READERS[f"transformer-{norm}-{positions}-{kept}"] = partial(
+        TransformerNetwork, width=8, layers=2, heads=2, outputs=3, feedforward=12, longest=7, **settings
+    )
+every_reader = pytest.mark.parametrize(("reader", "tokens"), list(product(READERS, (False, True))))
+LENGTHS = torch.tensor([7, 1, 4, 7, 2, 6])
+BEHIND = torch.arange(9) >= LENGTHS[:, None]  # the inputs are wider than the longest row
+
+
+def made(reader: str, tokens: bool) -> nn.Module:
+    torch.manual_seed(0)
+    return READERS[reader](inputs=5, vocabulary=6 if tokens else 0).double().eval()
+
+
+def rows(tokens: bool) -> Tensor:
+    """Six rows of nine steps, as `LENGTHS` has them; each begins with the token 0, and 5 is only ever padding."""
+    maker = torch.Generator().manual_seed(1)
+    if not tokens:
+        return torch.randn(6, 9, 5, generator=maker, dtype=torch.float64)
+    ids = torch.randint(5, (6, 9), generator=maker)
+    ids[:, 0] = 0
+    return ids.masked_fill(BEHIND, 5)
+
+
+def spoiled(inputs: Tensor, garbage: float) -> Tensor:
+    return inputs.masked_fill(BEHIND if inputs.ndim == 2 else BEHIND[..., None], garbage)
+
+
+@every_reader
+def test_a_row_answers_alone_as_in_any_padded_batch(reader: str, tokens: bool) -> None:
+    network, inputs = made(reader, tokens), rows(tokens)
+    alone = torch.cat([network(row[None, :length]) for row, length in zip(inputs, LENGTHS.tolist(), strict=True)])
+    assert (alone[1:] - alone[:1]).abs().amax(dim=1).min() > 1e-3  # the rows do differ
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    for garbage in (3, -1, 10**9) if tokens else (0.0, 1e30, float("nan"), float("inf")):
+        bad = spoiled(inputs, garbage)
+        torch.testing.assert_close(network(bad, LENGTHS), alone, rtol=0, atol=1e-12)
+        torch.testing.assert_close(network(bad[:, :7], LENGTHS), alone, rtol=0, atol=1e-12)
+        torch.testing.assert_close(network(bad[order], LENGTHS[order]), alone[order], rtol=0, atol=1e-12)
+
+
+@every_reader
+def test_full_lengths_change_nothing(reader: str, tokens: bool) -> None:
+    network, inputs = made(reader, tokens), rows(tokens)[:, :7]
+    torch.testing.assert_close(network(inputs, torch.full((6,), 7)), network(inputs), rtol=0, atol=1e-12)
+
+
+def gradients(network: nn.Module, *batches: tuple[Tensor, ...]) -> list[Tensor]:
+    """Of each parameter, summed over the batches."""
+    network.zero_grad()
+    for batch in batches:
+        network(*batch).sin().sum().backward()
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+@every_reader
+def test_nothing_is_learned_from_padding(reader: str, tokens: bool) -> None:
+    network, inputs = made(reader, tokens), rows(tokens)
+    alone = gradients(network, *((row[None, :length],) for row, length in zip(inputs, LENGTHS.tolist(), strict=True)))
+    spoiled_inputs = spoiled(inputs, 3 if tokens else float("nan")).requires_grad_(not tokens)
+    torch.testing.assert_close(gradients(network, (spoiled_inputs, LENGTHS)), alone, rtol=0, atol=1e-11)
+    if spoiled_inputs.grad is not None:
+        assert not spoiled_inputs.grad[BEHIND].any() and spoiled_inputs.grad[:, 0].any(dim=1).all()
+
+
+@every_reader
+def test_every_weight_learns_from_padded_rows(reader: str, tokens: bool) -> None:
+    assert all_learn(made(reader, tokens).train(), rows(tokens), LENGTHS)
+
+
+@every_reader
+def test_bf16_trains_on_a_cpu(reader: str, tokens: bool) -> None:
+    network, inputs = made(reader, tokens).float(), rows(tokens)
+    inputs = inputs if tokens else inputs.float()
+    full = network(inputs, LENGTHS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        try:
+            half = network(inputs, LENGTHS)
+        except RuntimeError as error:
+            if reader.startswith("lstm") and "could not create a primitive" in str(error):
+                pytest.skip("this CPU has no LSTM in bf16")
+            raise
+        assert all_learn(network, inputs, LENGTHS)
+    torch.testing.assert_close(half.float(), full, rtol=0.1, atol=0.1)
+
+
+@every_reader
+def test_weights_are_all_that_is_saved(reader: str, tokens: bool) -> None:
+    network = made(reader, tokens)
+    assert dict(network.state_dict()).keys() == dict(network.named_parameters()).keys()
+    assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
+def test_both_directions_read_what_a_packed_sequence_gives(cell: Cell) -> None:
+    network = RecurrentNetwork(cell, 5, 7, 1, 3, bidirectional=True, pooling="mean").double()
+    packed = nn.utils.rnn.pack_padded_sequence(rows(False), LENGTHS, batch_first=True, enforce_sorted=False)
+    steps, _ = nn.utils.rnn.pad_packed_sequence(network.layers[0](packed)[0], batch_first=True)
+    torch.testing.assert_close(network(rows(False), LENGTHS), network.head(steps.sum(dim=1) / LENGTHS[:, None]))
+
+
+def test_dropout_stands_on_tokens_too() -> None:
+    network = RecurrentNetwork("gru", 16, 4, 1, 2, vocabulary=9, dropout=0.5)
+    seen: list[Tensor] = []
+    network.layers[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    network(torch.randint(9, (8, 20)))
+    assert 0.4 < (seen[0] == 0).float().mean() < 0.6
+
+
+def test_tokens_begin_as_vectors_of_length_one() -> None:
+    torch.manual_seed(0)
+    assert embedding(2000, 64).weight.square().sum(dim=1).mean().item() == pytest.approx(1, rel=0.02)
+
+
+# Transformer.
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_layer_computes_what_torchs_does(norm: str, activation: str, padded: bool) -> None:
+    torch.manual_seed(0)
+    ours = EncoderLayer(12, 3, 20, activation=activation, norm=norm, dropout=0.0).double()
+    theirs = nn.TransformerEncoderLayer(
+        12, 3, 20, dropout=0.0, activation=activation, batch_first=True, norm_first=norm == "pre", dtype=torch.float64
+    )
+    for parameter in ours.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    weights = {  # theirs: ours; the biases of attention, which are theirs alone, begin at zero
+        "self_attn.in_proj_": "attention.query_key_value.", "self_attn.out_proj.": "attention.output.",
+        "norm1.": "attention_norm.", "norm2.": "feedforward_norm.",
+        "linear1.": "feedforward.wide.", "linear2.": "feedforward.narrow.",
+    }  # fmt: skip
+    mine = ours.state_dict()
+    copied = {t + end: mine[o + end] for t, o in weights.items() for end in ("weight", "bias") if o + end in mine}
+    missing = theirs.load_state_dict(copied, strict=False).missing_keys
+    assert missing == ["self_attn.in_proj_bias", "self_attn.out_proj.bias"]
+    real = torch.arange(9) < LENGTHS[:, None] if padded else None
+    inputs = torch.randn(6, 9, 12, dtype=torch.float64, requires_grad=True)
+    answers = [ours(inputs, real), theirs(inputs, src_key_padding_mask=None if real is None else ~real)]
+    slopes = [torch.autograd.grad(answer.sin().sum(), inputs)[0] for answer in answers]
+    torch.testing.assert_close(*answers, rtol=0, atol=1e-12)
+    torch.testing.assert_close(*slopes, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 8])
+def test_sinusoids_by_hand(width: int) -> None:
+    found = sinusoids(300, width, torch.float64, torch.device("cpu"))
+    assert found.shape == (300, width)
+    for place, n in product((0, 1, 17, 299), range(width)):
+        wave = sin if n % 2 == 0 else cos
+        assert found[place, n].item() == pytest.approx(wave(place / 10_000 ** ((n - n % 2) / width)), abs=1e-12)
+
+
+def test_places_stay_apart_in_bf16() -> None:
+    """Numbers of bf16 above 256 are two apart: places counted in them would fall together."""
+    network, inputs = TransformerNetwork(1, 8, 1, 1, 8, feedforward=8, longest=400), torch.zeros(1, 400, 1)
+    seen: list[Tensor] = []
+    network.layers[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network(inputs)
+    assert seen[0][0].diff(dim=0).abs().amax(dim=1).min() > 0.1
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
+def test_without_positions_the_order_of_the_steps_is_nothing(pooling: Any) -> None:
+    torch.manual_seed(0)
+    network = TransformerNetwork(5, 8, 2, 2, 3, feedforward=12, longest=9, positions="learned", pooling=pooling).double()
+    inputs = rows(False)
+    assert not torch.allclose(network(inputs), network(inputs.flip(1)), atol=1e-4)
+    assert network.positions is not None
+    nn.init.zeros_(network.positions)
+    torch.testing.assert_close(network(inputs), network(inputs.flip(1)), rtol=0, atol=1e-12)
+
+
+def test_rows_longer_than_learned_positions() -> None:
+    build = partial(TransformerNetwork, 5, 8, 1, 2, 3, feedforward=8, longest=7)
+    with pytest.raises(DataError, match="a row has 8 steps, and this transformer learned positions for 7"):
+        build(positions="learned")(torch.randn(2, 8, 5))
+    assert build(positions="learned")(torch.randn(2, 8, 5), torch.tensor([7, 2])).shape == (2, 3)  # padding needs no place
+    assert build()(torch.randn(2, 800, 5)).shape == (2, 3)
+
+
+def test_transformer_parameters() -> None:
+    layer = 4 * 16 * 16 + (16 * 40 + 40) + (40 * 16 + 16) + 2 * 2 * 16
+    build = partial(TransformerNetwork, 5, 16, 3, 4, 2, feedforward=40, longest=11)
+    numbers = (5 * 16 + 16) + 3 * layer + (16 * 2 + 2)
+    assert count(build()) == numbers + 2 * 16  # the norm at the end
+    assert count(build(norm="post")) == numbers
+    assert count(build(norm="post", positions="learned", pooling="cls")) == numbers + 11 * 16 + 16
+    assert count(build(norm="post", vocabulary=30)) == numbers - (5 * 16 + 16) + 30 * 16
+
+
+def test_transformer_reads_an_image_row_by_row() -> None:
+    network = TransformerNetwork(3 * 7, 8, 1, 2, 2, feedforward=8, longest=9)
+    images = torch.randn(4, 3, 9, 7)
+    assert torch.equal(network(images), network(torch.stack([images[:, :, y].reshape(4, 21) for y in range(9)], dim=1)))
+
+
+@pytest.mark.parametrize("reader", ["gru-max-both", "transformer-pre-learned-cls", "transformer-post-sinusoidal-mean"])
+def test_training_is_a_function_of_the_seed(reader: str) -> None:
+    """Answers in training, dropout in them, and gradients: bit for bit."""
+    network, found = made(reader, tokens=True).float().train(), []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        network.zero_grad()
+        answers = network(rows(True), LENGTHS)
+        answers.square().sum().backward()
+        found.append(torch.cat([answers.flatten(), *(p.grad.flatten() for p in network.parameters() if p.grad is not None)]))
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_dropout_of_a_transformer_is_where_the_paper_has_it() -> None:
+    torch.manual_seed(0)
+    build = partial(TransformerNetwork, 5, 64, 1, 2, 3, feedforward=64, longest=9)
+    network = build(dropout=0.5)
+    assert len(dropouts(network)) == 2 and list(network.state_dict()) == list(build().state_dict())
+    seen: list[Tensor] = []
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(lambda _module, _args, output: seen.append(output))
+    network(torch.randn(20, 9, 5))
+    assert [0.45 < (output == 0).float().mean() < 0.55 for output in seen] == [True] * 3  # entering, attention, feed-forward

@@ -1,5 +1,6 @@
 """Parts and their registry: what ships is documented and whole, what users bring is found, and nothing of it loads torch."""
 
+import importlib
 import importlib.metadata
 import itertools
 import json
@@ -13,16 +14,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from trainkit import evaluate, train
 from trainkit.config import plugins
 from trainkit.config.loading import load
 from trainkit.config.plugins import load_plugin
 from trainkit.config.tree import Config
 from trainkit.errors import ConfigError, SetupError, TrainkitError
 from trainkit.packages import torchvision_fault
-from trainkit.part import Part, Registry, Settings, field_help
+from trainkit.part import Part, Registry, Settings, field_help, load_installed, unusable
 from trainkit.parts import families
 
 ROOT = Path(__file__).parents[1]
+ORIGINAL = list(sys.path)
 PARTS = [(family, name) for family, registry in families().items() for name in registry.names() if registry.find(name)]
 REQUIRED = {("sources", "csv"): {"path": "a.csv", "target": "y"}}
 
@@ -58,6 +61,8 @@ def forget() -> Iterator[None]:
         registry._parts, registry.plugin_of = before[name]
     plugins._loaded.clear()
     plugins._loaded.update(loaded)
+    load_installed.cache_clear()
+    unusable.clear()
     for name in {name for name in sys.modules if name.startswith("trainkit_plugin_")} - modules:
         del sys.modules[name]
 
@@ -132,7 +137,7 @@ def test_a_family_is_its_folder(family: str) -> None:
 @pytest.mark.parametrize("family", BASES)
 def test_one_file_of_the_user_s_brings_a_part(family: str, tmp_path: Path) -> None:
     registry = families()[family]
-    load_plugin(plugin(tmp_path, family, extra='target: ClassVar[str] = "class"'))
+    load_plugin(plugin(tmp_path, family, extra='targets: ClassVar[tuple[str, ...]] = ("class",)'))
     assert "mine" in registry.names() and registry.read({"name": "mine", "gain": 2.0}).gain == 2.0
     assert registry.plugin_of == {"mine": str(tmp_path / "mine.py")}
     assert field_help(type(registry.read("mine")))["gain"] == "How much."
@@ -152,7 +157,7 @@ def test_a_plugin_s_settings_get_did_you_mean(tmp_path: Path) -> None:
 
 def test_plugins_come_from_the_config_s_folder_and_from_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin(tmp_path / "x")
-    plugin(tmp_path / "y", "losses", "ours", extra='target: ClassVar[str] = "number"')
+    plugin(tmp_path / "y", "losses", "ours", extra='targets: ClassVar[tuple[str, ...]] = ("number",)')
     monkeypatch.chdir(tmp_path / "y")
     path = config(tmp_path / "x", "data: digits\nplugins: [mine.py]\nmodel: mine\ntask: {name: regression, loss: ours}\n")
     with pytest.raises(ConfigError, match="'ours' is not a loss"):
@@ -200,7 +205,7 @@ def test_plugins_of_one_name_from_two_folders_do_not_mix(tmp_path: Path) -> None
         ("def f():\n    return 1 / 0\n\nf()\n", "line 2: ZeroDivisionError"),
         ("x = (\n", "line 1: SyntaxError"),
         ("raise SystemExit\n", "line 1: SystemExit"),
-        (f"{IMPORT_LOSS}@losses.register\nclass A(Loss): ...\n", "A does not say its target: write"),
+        (f"{IMPORT_LOSS}@losses.register\nclass A(Loss): ...\n", "A does not say its targets: write"),
         (f"{IMPORT}@models.register\nclass A: ...\n", "A is not a Model: write `class A(Model)`."),
         (f"{IMPORT}@models.register\nclass A(Model): name = 'a'\n", "line 3: PydanticUserError: Field 'name' "),
         (f"{IMPORT}@models.register\nclass A(Model): ...\n", "A needs a name: write `name: Literal"),
@@ -223,9 +228,13 @@ def test_a_plugin_that_is_not_there_is_a_folder_or_no_python(tmp_path: Path) -> 
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
-    assert "registers model 'mlp', but that name is taken" in refusal(plugin(tmp_path, name="mlp"))
+    assert "registers model 'mlp', but that name is taken (by trainkit)" in refusal(plugin(tmp_path, name="mlp"))
     load_plugin(plugin(tmp_path))
-    assert "registers model 'mine', but that name is taken" in refusal(plugin(tmp_path, file="again.py"))
+    again = plugin(tmp_path, file="again.py")
+    assert f"registers model 'mine', but that name is taken (by {tmp_path / 'mine.py'})" in refusal(again)
+    with pytest.raises(ConfigError) as caught:
+        load(config(tmp_path, "data: digits\nplugins: [mine.py, again.py]\nmodel: mlp\n"))
+    assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}:2:20: {again} registers model 'mine', but ")
 
 
 def test_a_mended_plugin_is_read_again(tmp_path: Path) -> None:
@@ -250,13 +259,172 @@ def test_a_plugin_with_a_torchvision_that_does_not_fit_says_the_fix(tmp_path: Pa
     assert "pip install torch==9.8.0 torchvision==0.30.0" in said
 
 
+# --- what installed packages bring
+
+EXTRA = """
+import sys
+from typing import Literal
+from pydantic import Field
+from trainkit.parts.models import Model, models
+
+print("extra_parts is imported", file=sys.stderr)
+
+@models.register
+class Tiny(Model):
+    \"\"\"One linear layer, from a package.\"\"\"
+    name: Literal["tiny"] = "tiny"
+    scale: float = Field(default=1.0, gt=0)
+    \"\"\"What the inputs are multiplied by.\"\"\"
+
+    def build(self, spec):
+        from torch import nn
+        return nn.Sequential(nn.Flatten(), nn.Linear(spec.input_size, spec.outputs))
+"""
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "extra-parts"
+version = "1.0"
+[project.entry-points."trainkit.parts"]
+extra = "extra_parts"
+[tool.hatch.build.targets.wheel]
+only-include = ["extra_parts.py"]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages with one that brings a part, built and installed by pip."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("packages")
+    (source / "pyproject.toml").write_text(PROJECT)
+    (source / "extra_parts.py").write_text(EXTRA)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--target"]
+    subprocess.run([*pip, str(target), str(source)], check=True, timeout=120)
+    return target
+
+
+def broken(folder: Path, code: str) -> Path:
+    """A folder of packages with one whose module holds this code."""
+    (folder / "packages" / "broken_parts-1.0.dist-info").mkdir(parents=True)
+    (folder / "packages" / "broken_parts.py").write_text(code)
+    (folder / "packages" / "broken_parts-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-parts\n")
+    (folder / "packages" / "broken_parts-1.0.dist-info" / "entry_points.txt").write_text("[trainkit.parts]\nx = broken_parts\n")
+    return folder / "packages"
+
+
+def run(packages: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "trainkit", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_an_installed_package_brings_a_part_to_every_command_about_configs(installed: Path, tmp_path: Path) -> None:
+    config(tmp_path, "data: digits\nmodel: {name: tiny, scael: 2.0}\n")
+    assert (
+        "a.yaml:2:21: model.scael is not a setting of tiny. Did you mean scale?"
+        in run(installed, tmp_path, "validate", "a.yaml").stderr
+    )
+    assert "  tiny             One linear layer, from a package.\n" in run(installed, tmp_path, "list", "models").stdout
+    in_full = run(installed, tmp_path, "list", "models", "tiny").stdout
+    assert "  from       extra-parts\n" in in_full and "a number greater than 0; default 1.0" in in_full
+    assert in_full == run(installed, tmp_path, "explain", "tiny").stdout
+    schema = json.loads(run(installed, tmp_path, "schema").stdout)
+    assert schema["definitions"]["models.tiny"]["properties"]["scale"]["exclusiveMinimum"] == 0
+
+
+def see(packages: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this process finds the packages in that folder, and has looked for none yet."""
+    load_installed.cache_clear()
+    unusable.clear()
+    for registry in families().values():
+        for name in list(registry.plugin_of):
+            del registry.plugin_of[name], registry._parts[name]
+    for module in ("extra_parts", "broken_parts"):
+        sys.modules.pop(module, None)
+    monkeypatch.setattr(sys, "path", [*([str(packages)] if packages else []), *ORIGINAL])
+    importlib.invalidate_caches()
+
+
+def test_an_installed_package_is_imported_only_when_a_name_is_not_known_otherwise(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see(installed, monkeypatch)
+    load(ROOT / "configs" / "digits-mlp.yaml")
+    load(config(tmp_path, "data: digits\nmodel: mlp\n"))
+    assert "extra_parts" not in sys.modules
+    loaded = load(config(tmp_path, "data: digits\nmodel: tiny\n")).config
+    assert "extra_parts" in sys.modules and loaded.plugin_parts() == {"models/tiny": "extra-parts"}
+
+
+def test_a_checkpoint_with_an_installed_part_is_measured_without_naming_a_plugin(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    see(installed, monkeypatch)
+    path = config(tmp_path, "data: digits\nmodel: tiny\ntraining: {epochs: 1}\nloggers: []\ndevice: cpu\n")
+    checkpoint = Path(train(path).run) / "checkpoints" / "best.pth"
+    see(installed, monkeypatch)
+    assert evaluate(checkpoint)["metrics"]["accuracy"] > 0
+    see(None, monkeypatch)
+    with pytest.raises(ConfigError, match=r"models/tiny.*extra-parts"):
+        evaluate(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import nowhere_to_be_found\n", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        ("raise SystemExit(3)\n", "SystemExit: 3"),
+        (EXTRA.replace("tiny", "mlp"), "broken-parts registers model 'mlp', but that name is taken (by trainkit)"),
+        (f"{IMPORT}@models.register\nclass A: ...\n", "A is not a Model: write `class A(Model)`"),
+    ],
+)
+def test_a_package_that_fails_is_named_where_it_was_needed_and_harms_nothing_else(
+    code: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = broken(tmp_path, code)
+    see(packages, monkeypatch)
+    load(config(tmp_path, "data: digits\nmodel: mlp\n"))
+    assert not unusable
+    with pytest.raises(ConfigError) as caught:
+        load(config(tmp_path, "data: digits\nmodel: tiny\n"))
+    why = f"and the installed package broken-parts, which might bring it, fails ({words})"
+    assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}:2:8: model: 'tiny' is not a model, {why}. ")
+    load(config(tmp_path, "data: digits\nmodel: mlp\n"))
+
+
+def test_list_goes_on_without_a_package_that_fails(tmp_path: Path) -> None:
+    listed = run(broken(tmp_path, "import nowhere_to_be_found\n"), tmp_path, "list", "models")
+    assert listed.returncode == 0 and "  mlp " in listed.stdout
+    assert "The installed package broken-parts brings no parts: ModuleNotFoundError: No module named " in listed.stderr
+
+
 # --- no torch
 
 HEAVY = ("torch", "torchvision", "sklearn", "polars", "matplotlib", "tensorboard", "numpy", "rich")
 
 
 def test_configs_and_the_commands_about_them_load_no_torch() -> None:
-    commands = [["list"], ["list", "--json"], ["--help"], ["--version"], ["train", "--help"], ["resume", "-h"], ["eval", "-h"]]
+    commands = [
+        ["list"],
+        ["list", "--json"],
+        ["list", "models", "mlp"],
+        ["schema"],
+        ["explain", "huber"],
+        ["explain", "lr"],
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["resume", "-h"],
+        ["eval", "-h"],
+    ]
     commands += [["validate", str(path)] for path in sorted((ROOT / "configs").glob("*.yaml"))]
     program = f"""
 import contextlib, io, json, sys

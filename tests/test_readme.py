@@ -1,4 +1,4 @@
-"""Every command and every piece of Python in the README, run in order in a copy of the configs."""
+"""Every command and every piece of Python in the README and in the guide, run in order in a copy of the configs."""
 
 import re
 import shlex
@@ -9,21 +9,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGES = {"README.md": {"train", "eval", "resume", "validate", "show", "explain", "list"}, "docs/adding-parts.md": {"train"}}
 
 
-def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_works(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from trainkit.cli import main
 
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRAINKIT_RUNS", "runs")
     ran = []
-    for kind, text in BLOCKS:
+    for kind, text in blocks:
         if kind == "python" and (named := re.match(r"# (\w+\.py)\n", text)):
             (tmp_path / named[1]).write_text(text)
         elif kind == "python":
-            exec(compile(text, "README.md", "exec"), {})
+            exec(compile(text, page, "exec"), {})
         for line in text.splitlines() if kind == "sh" else []:
             words = shlex.split(line, comments=True)
             if words[0] != "trainkit":
@@ -36,7 +40,11 @@ def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 main()
             assert ended.value.code == 0, (line, capsys.readouterr().err)
             ran.append(words[1])
-    assert {"train", "eval", "resume", "validate"} <= set(ran)
+    assert PAGES[page] <= set(ran)
+
+
+def test_the_page_on_parts_is_short() -> None:
+    assert len((ROOT / "docs" / "adding-parts.md").read_text(encoding="utf-8").splitlines()) < 60
 
 
 def test_the_readmes_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ SETTINGS = {
     "model": {"name": "mlp", "hidden": [24], "dropout": 0.3, "batch_norm": True},
     "task": {"name": "classification", "class_weights": "balanced"},
     "optimizer": {"name": "adamw", "lr": 0.3},
-    "schedule": {"name": "cosine", "warmup": 0.1},
+    "schedule": {"name": "plateau", "warmup": 0.1, "patience": 2, "gamma": 0.3},
     "training": {"epochs": 12, "batch_size": 100, "accumulate": 3, "clip": 1.0, "limit": 450,
                  "early_stopping": {"patience": 3, "min_delta": 0.02}},
 }  # fmt: skip
@@ -61,7 +61,7 @@ def test_it_goes_on_bit_for_bit(step: int) -> None:
     assert go_on(run) == undisturbed
 
 
-STATE = ("step", "loss_sum", "weight_sum", "best", "best_step", "best_metrics", "anchor", "stale", "monitor")
+STATE = ("step", "loss_sum", "weight_sum", "best", "best_step", "best_metrics", "anchor", "stale", "monitor", "schedule")
 
 
 def test_the_state_has_no_part_that_these_tests_forget() -> None:

@@ -46,6 +46,7 @@ def refusal(read: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "rows", "shape", "kind", "classes"), [
     ("digits", 1797, (1, 8, 8), "image", 10), ("breast_cancer", 569, (30,), "table", 2), ("diabetes", 442, (10,), "table", None),
+    ("iris", 150, (4,), "table", 3), ("wine", 178, (13,), "table", 3),
 ])  # fmt: skip
 def test_bundled(name: str, rows: int, shape: tuple[int, ...], kind: str, classes: int | None) -> None:
     found = sources.read(name).build(None)
@@ -55,15 +56,25 @@ def test_bundled(name: str, rows: int, shape: tuple[int, ...], kind: str, classe
         assert len(set(found.targets)) == classes and all(isinstance(word, str) for word in found.targets)
     else:
         assert found.targets.shape == (rows, 1) and found.targets.dtype == np.float64
+        assert found.target_names == ("target",)
 
 
 def test_the_malignant_are_malignant() -> None:
     assert sources.read("breast_cancer").build(None).targets.tolist()[:2] == ["malignant"] * 2
     assert sources.read("digits").build(None).targets.tolist()[:4] == ["0", "1", "2", "3"]
+    assert sources.read("iris").build(None).targets[[0, 50, 100]].tolist() == ["setosa", "versicolor", "virginica"]
 
 
-def test_every_source_is_tested_here() -> None:
-    assert set(sources.names()) == {"digits", "breast_cancer", "diabetes", "csv"}
+def test_three_numbers_from_three_numbers() -> None:
+    found = sources.read("linnerud").build(None)
+    assert found.inputs.shape == found.targets.shape == (20, 3) and found.target_kind == "number"
+    assert found.target_names == ("Weight", "Waist", "Pulse") and found.targets[0].tolist() == [191, 36, 50]
+    assert np.asarray(found.inputs)[0].tolist() == [5, 162, 60] and found.targets.dtype == np.float64
+
+
+def test_every_source_is_tested() -> None:
+    here = {"digits", "breast_cancer", "diabetes", "iris", "wine", "linnerud", "csv"}
+    assert set(sources.names()) == here | {"synthetic"}
 
 
 def test_a_file_is_read_as_text(read: Any) -> None:

@@ -68,7 +68,7 @@ def test_content_is_the_whole_state_and_lives_apart_from_it(tmp_path: Any) -> No
     assert other.content() == content == {
         "loss_sum": torch.tensor(6.0, dtype=torch.float64), "weight_sum": torch.tensor(3.0, dtype=torch.float64), "step": 1,
         "best": 0.95, "best_step": 1, "best_metrics": {"m": 0.95}, "anchor": 1.0, "stale": 1,
-        "monitor": "m",
+        "monitor": "m", "schedule": {},
     }  # fmt: skip
     assert other.take_means() == {"loss": 2.0} and content["loss_sum"] == 6
 

@@ -1,4 +1,4 @@
-"""Tasks and losses against scikit-learn and torch.nn."""
+"""Tasks: what outputs mean, class weights, baselines, figures of each class, and what does not fit."""
 
 from typing import Any
 
@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from tests.helpers import make_config, make_run
 from trainkit.errors import ConfigError
-from trainkit.parts.losses import losses
 from trainkit.parts.tasks import tasks
-from trainkit.parts.tasks.classification import confusion
 from trainkit.spec import Batch, Spec
 
 CLASSES = Spec("table", (4,), 3, "class", classes=("a", "b", "c"), counts=(6, 3, 1))
 AMOUNTS = Spec("table", (4,), 2, "number", target_names=("p", "q"), center=(10.0, -2.0), scale=(3.0, 0.5))
+LABELS = Spec("table", (4,), 3, "labels", classes=("x", "y", "z"), counts=(5, 3, 1))
+TWO = Spec("table", (4,), 2, "class", classes=("no", "yes"), counts=(3, 7))
+TASKS = {"class": "classification", "number": "regression", "labels": "multilabel"}
 TORCH = torch.Generator().manual_seed(0)
 
 
@@ -40,43 +41,7 @@ def batch(targets: Any) -> Batch:
 
 
 def task(spec: Spec, **settings: Any) -> Any:
-    return tasks.read({"name": "classification" if spec.target == "class" else "regression"} | settings).build(spec)
-
-
-@pytest.mark.parametrize(("targets", "classes"), [
-    ([0, 1, 2, 0, 1, 2, 2, 0], 3), ([0, 0, 1], 3), ([2], 3), ([0, 1, 1, 0], 2), ([1, 1, 1], 2), (list(range(10)) * 5, 10),
-])  # fmt: skip
-@pytest.mark.parametrize("seed", range(5))
-def test_classification_measures_as_scikit_learn(targets: list[int], classes: int, seed: int) -> None:
-    outputs = torch.randn(len(targets), classes, generator=torch.Generator().manual_seed(seed))
-    spec = Spec("table", (4,), classes, "class", classes=tuple("abcdefghij"[:classes]), counts=(1,) * classes)
-    found, answers = task(spec).metrics(outputs, torch.tensor(targets)), outputs.argmax(dim=1)
-    assert found == pytest.approx({
-        "accuracy": metrics.accuracy_score(targets, answers),
-        "macro_f1": metrics.f1_score(targets, answers, average="macro", zero_division=0),
-    })  # fmt: skip
-    counts = metrics.confusion_matrix(targets, answers, labels=range(classes))
-    assert confusion(answers, torch.tensor(targets), classes).tolist() == counts.tolist()
-
-
-@pytest.mark.parametrize("rows", [2, 3, 50])
-@pytest.mark.parametrize("columns", [1, 2])
-def test_regression_measures_as_scikit_learn_in_the_targets_own_units(rows: int, columns: int) -> None:
-    spec = Spec("table", (4,), columns, "number", center=(10.0, -2.0)[:columns], scale=(3.0, 0.5)[:columns])
-    outputs, targets = (torch.randn(rows, columns, generator=TORCH) for _ in range(2))
-    own = [values.double().numpy() * np.array(spec.scale) + np.array(spec.center) for values in (targets, outputs)]
-    assert task(spec).answers(outputs).numpy() == pytest.approx(own[1])
-    assert task(spec).metrics(outputs, targets) == pytest.approx({
-        "mae": metrics.mean_absolute_error(*own), "rmse": metrics.root_mean_squared_error(*own), "r2": metrics.r2_score(*own),
-    })  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("targets", "outputs", "r2"), [([[0.3]], [[1.0]], 0), ([[0.3]], [[0.3]], 1), ([[0.1]] * 9, [[0.2]] * 9, 0)]
-)
-def test_r2_of_what_does_not_vary(targets: list[list[float]], outputs: list[list[float]], r2: int) -> None:
-    spec = Spec("table", (4,), 1, "number", center=(0.7,), scale=(3.1,))
-    assert task(spec).metrics(torch.tensor(outputs), torch.tensor(targets))["r2"] == r2
+    return tasks.read({"name": TASKS[spec.target], **settings}).build(spec)
 
 
 def test_baselines_are_the_dummies_of_scikit_learn() -> None:
@@ -87,6 +52,24 @@ def test_baselines_are_the_dummies_of_scikit_learn() -> None:
     f1 = metrics.f1_score(truth, answers, average="macro", zero_division=0)
     assert found == pytest.approx({"accuracy": dummy.score(np.zeros((4, 1)), truth), "macro_f1": f1})
 
+
+def test_a_baseline_has_scores_too() -> None:
+    found = task(CLASSES, metrics=[{"name": "top_k", "k": 2}, "roc_auc", "mcc"]).baseline(torch.tensor([2, 2, 0, 1]))
+    assert found == {"top_2": 0.5, "roc_auc": 0.5, "mcc": 0, "macro_f1": pytest.approx(0.4 / 3)}
+    assert task(TWO, loss="bce").baseline(torch.tensor([1, 0, 1]))["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_the_baseline_of_labels_answers_those_that_most_rows_have() -> None:
+    targets = torch.tensor([[1.0, 0, 1], [1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    found = task(LABELS, metrics=["subset_accuracy", "hamming", "roc_auc"]).baseline(targets)
+    answers = np.array([[1, 0, 0]] * 4)
+    assert found == pytest.approx({
+        "subset_accuracy": metrics.accuracy_score(targets, answers), "hamming": metrics.hamming_loss(targets, answers),
+        "roc_auc": 0.5, "macro_f1": metrics.f1_score(targets, answers, average="macro", zero_division=0),
+    })  # fmt: skip
+
+
+def test_the_baseline_of_amounts_is_the_mean_of_training() -> None:
     run = make_run(["data=diabetes"])
     rows, test = make_config(["data=diabetes"]).data.build(None).targets, run.data["test"]
     mean = DummyRegressor().fit(np.zeros((len(run.data["train"].rows), 1)), rows[run.data["train"].rows])
@@ -96,18 +79,6 @@ def test_baselines_are_the_dummies_of_scikit_learn() -> None:
         "mae": metrics.mean_absolute_error(own, guess), "rmse": metrics.root_mean_squared_error(own, guess),
         "r2": metrics.r2_score(own, guess),
     }, rel=1e-5)  # fmt: skip
-
-
-@pytest.mark.parametrize(("loss", "module"), [
-    ("mse", nn.MSELoss()), ("l1", nn.L1Loss()), ("huber", nn.HuberLoss()),
-    ({"name": "huber", "delta": 0.3}, nn.HuberLoss(delta=0.3)),
-])  # fmt: skip
-def test_losses_on_numbers_are_torch_s(loss: Any, module: nn.Module) -> None:
-    outputs, targets = torch.randn(7, 2, generator=TORCH), torch.randn(7, 2, generator=TORCH) * 2
-    built = task(AMOUNTS, loss=loss)
-    found = built(Says(outputs), batch(targets))
-    assert torch.equal(found["loss"], module(outputs, targets)) and torch.equal(found["outputs"], outputs)
-    assert built.weight(batch(targets)) == 7
 
 
 WEIGHTS = {"none": None, "balanced": [10 / 18, 10 / 9, 10 / 3], "named": [1.0, 5.0, 1.0]}
@@ -130,21 +101,15 @@ def test_balanced_is_scikit_learn_s() -> None:
     assert task(CLASSES, class_weights="balanced").weights.tolist() == pytest.approx(theirs.tolist())
 
 
-@pytest.mark.parametrize("choice", ["none", "balanced", {"b": 5.0, "c": 0.1}])
-def test_shares_by_weight_give_the_loss_of_the_whole(choice: Any) -> None:
-    outputs, targets = torch.randn(9, 3, generator=TORCH).double(), torch.tensor([0, 0, 0, 1, 2, 2, 1, 0, 1])
-    built = task(CLASSES, class_weights=choice)
-    built.to(torch.device("cpu"), torch.float64)
-    whole = batch(targets)
-    parts = [(outputs[:4], batch(targets[:4])), (outputs[4:], batch(targets[4:]))]
-    added = sum(built(Says(some), part)["loss"] * (built.weight(part) / built.weight(whole)) for some, part in parts)
-    assert float(added) == pytest.approx(float(built(Says(outputs), whole)["loss"]), rel=1e-12)
-
-
 def test_a_weight_for_a_class_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match=r"^there is no class 'd' in the data\. The classes are: a, b, c\.$") as caught:
         task(CLASSES, class_weights={"a": 1.0, "d": 2.0})
     assert caught.value.problems[0].key == ("task", "class_weights", "d")
+
+
+def test_a_misspelt_class_is_guessed() -> None:
+    with pytest.raises(ConfigError, match=r"there is no class 'yess' in the data\. Did you mean yes\? The classes are: no, yes\."):
+        task(TWO, class_weights={"yess": 2.0})
 
 
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), True, "1"])
@@ -153,16 +118,97 @@ def test_a_weight_that_is_none(weight: Any) -> None:
         task(CLASSES, class_weights={"a": weight})
 
 
-@pytest.mark.parametrize("shape", [(5,), (5, 1), (1, 2), (5, 2, 1), (4, 2)])
-def test_shapes_that_torch_would_broadcast_are_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("spec", [AMOUNTS, LABELS, CLASSES])
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (1, 2), (1, 3), (5, 2, 1), (5, 3, 1), (4, 2), (4, 3)])
+def test_shapes_that_torch_would_broadcast_are_refused(spec: Spec, shape: tuple[int, ...]) -> None:
+    targets = torch.zeros(5).long() if spec.target == "class" else torch.zeros(5, spec.outputs)
     with pytest.raises(ConfigError, match="the model answers with shape") as caught:
-        task(AMOUNTS)(Says(torch.zeros(shape)), batch(torch.zeros(5, 2)))
+        task(spec)(Says(torch.zeros(shape)), batch(targets))
     assert caught.value.problems[0].key == ("model",)
 
 
+# --- what outputs mean
+
+
+def test_answers_of_classes() -> None:
+    assert task(CLASSES).answers(torch.tensor([[0.1, 3.0, 2.0], [0.0, 0.0, 0.0]])).tolist() == [1, 0]
+    one = task(TWO, loss="bce")
+    assert one.spec.outputs == 1 and one.answers(torch.tensor([[-0.1], [0.0], [0.1]])).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "answers"), [(0.5, [[0, 0, 1]]), (0.2, [[0, 1, 1]]), (0.9, [[0, 0, 0]]), (1e-9, [[1, 1, 1]])]
+)
+def test_a_label_is_answered_above_the_threshold(threshold: float, answers: list[list[int]]) -> None:
+    outputs = torch.tensor([[0.1, 0.5, 0.8]], dtype=torch.float64).logit()
+    found = task(LABELS, threshold=threshold).answers(outputs)
+    assert found.tolist() == answers and found.dtype == torch.int64
+
+
+def test_answers_of_amounts_are_in_their_own_units() -> None:
+    found = task(AMOUNTS).answers(torch.tensor([[0.0, 0.0], [1.0, -2.0]]))
+    assert found.tolist() == [[10, -2], [13, -3]] and found.dtype == torch.float64
+
+
+def test_a_batch_whose_rows_differ_in_length_passes_its_lengths_on() -> None:
+    class Reads(nn.Module):
+        def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+            return lengths[:, None].float().expand(-1, 3)
+
+    ragged = Batch(torch.zeros(2, 4, 1), torch.tensor([0, 1]), torch.arange(2), lengths=torch.tensor([4, 2]))
+    assert task(CLASSES)(Reads(), ragged)["outputs"].tolist() == [[4.0] * 3, [2.0] * 3]
+
+
+# --- figures of each class
+
+
+def test_details_of_classes_are_scikit_learn_s() -> None:
+    targets, outputs = [0, 0, 1, 1, 1], torch.eye(3)[[0, 1, 1, 1, 0]]
+    figures = metrics.precision_recall_fscore_support(targets, [0, 1, 1, 1, 0], labels=range(3), zero_division=0)
+    found = task(CLASSES).details(outputs, torch.tensor(targets))
+    assert list(found) == ["a", "b", "c"] and list(found["a"]) == ["precision", "recall", "f1", "rows"]
+    assert [list(row.values()) for row in found.values()] == [pytest.approx(row) for row in zip(*figures, strict=True)]
+    assert found["c"] == {"precision": 0, "recall": 0, "f1": 0, "rows": 0} and type(found["b"]["rows"]) is int
+
+
+def test_details_of_one_output_are_those_of_both_classes() -> None:
+    found = task(TWO, loss="bce").details(torch.tensor([[-1.0], [1.0], [1.0]]), torch.tensor([0, 1, 0]))
+    assert found == {
+        "no": {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "rows": 2},
+        "yes": {"precision": 0.5, "recall": 1, "f1": pytest.approx(2 / 3), "rows": 1},
+    }
+
+
+def test_details_of_labels_are_scikit_learn_s() -> None:
+    targets, outputs = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 0]]), torch.tensor([[1.0, 1, -1], [-1, 1, -1], [1, 1, -1]])
+    figures = metrics.precision_recall_fscore_support(targets.numpy(), (outputs > 0).numpy(), zero_division=0)
+    found = task(LABELS).details(outputs, targets)
+    assert list(found) == ["x", "y", "z"]
+    assert [list(row.values()) for row in found.values()] == [pytest.approx(row) for row in zip(*figures, strict=True)]
+
+
+def test_details_of_amounts_are_of_each_target_where_there_are_several() -> None:
+    outputs, targets = torch.randn(9, 2, generator=TORCH), torch.randn(9, 2, generator=TORCH)
+    built = task(AMOUNTS, metrics=["mape"])
+    found, own = built.details(outputs, targets), (built.answers(targets).numpy(), built.answers(outputs).numpy())
+    for n, name in enumerate("pq"):
+        truth, answers = own[0][:, n], own[1][:, n]
+        assert found[name] == pytest.approx({
+            "mae": metrics.mean_absolute_error(truth, answers), "rmse": metrics.root_mean_squared_error(truth, answers),
+            "r2": metrics.r2_score(truth, answers),
+        })  # fmt: skip
+    single = Spec("table", (4,), 1, "number", center=(0.0,), scale=(1.0,))
+    assert task(single).details(outputs[:, :1], targets[:, :1]) == {}
+
+
+# --- what does not fit
+
+
 @pytest.mark.parametrize(("name", "loss", "words"), [
-    ("classification", "mse", "the loss mse compares numbers, and classification has classes: use cross_entropy"),
-    ("regression", "cross_entropy", "the loss cross_entropy compares classes, and regression has amounts: use mse, l1 or huber"),
+    ("classification", "mse",
+     "the loss mse compares amounts, and classification has classes: use bce, cross_entropy, focal or hinge"),
+    ("regression", "bce", "the loss bce compares classes and labels, and regression has amounts: use huber, l1 or mse"),
+    ("multilabel", "cross_entropy", "the loss cross_entropy compares classes, and multilabel has labels: use bce, focal or hinge"),
 ])  # fmt: skip
 def test_a_loss_of_the_other_kind_is_refused_at_its_place(name: str, loss: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -170,9 +216,11 @@ def test_a_loss_of_the_other_kind_is_refused_at_its_place(name: str, loss: str, 
     assert caught.value.problems[0].key == ("task", "loss") and words in caught.value.problems[0].message
 
 
-def test_every_loss_belongs_to_a_task() -> None:
-    assert {found.target for name in losses.names() if (found := losses.find(name))} == {"class", "number"}
-    assert set(losses.names()) == {"cross_entropy", "mse", "l1", "huber"}, "compare the new one with torch above"
+def test_a_metric_of_the_other_kind_is_refused_at_its_place() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_config(["task={name: classification, metrics: [accuracy, mae]}"])
+    assert caught.value.problems[0].key == ("task", "metrics", 1)
+    assert caught.value.problems[0].message.startswith("task.metrics[1]: the metric mae measures amounts")
 
 
 @pytest.mark.parametrize(("overrides", "words"), [

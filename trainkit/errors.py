@@ -13,6 +13,7 @@ TrainkitError            1  the base; never raised itself
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 Key = tuple[str | int, ...]
 """The way from a config's root to a setting: ``("model", "hidden", 0)``."""
@@ -46,6 +47,8 @@ class Problem:
     line: int | None = None
     column: int | None = None
     quoted: str | None = None
+    at: Literal["key", "value"] = "value"
+    """Is it the key that is wrong, or its value? Decides which of them a caret points at."""
 
     @property
     def where(self) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import pkgutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Annotated, Any, Generic, TypeVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema, to_jsonable_python
 
 from trainkit.errors import ConfigError, Key
 
@@ -20,11 +23,43 @@ class Settings(BaseModel):
     """A section of the YAML: frozen, no unknown keys, no coercion, no NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+    bare: ClassVar[str | None] = None
+    """The setting that a bare value stands for: with ``bare = "channels"``, 32 is short for ``{channels: 32}``."""
 
     @model_validator(mode="before")
     @classmethod
     def _freeze_lists(cls, data: Any) -> Any:
+        if cls.bare and not isinstance(data, dict | Settings):
+            data = {cls.bare: data}
         return {key: frozen(value) for key, value in data.items()} if isinstance(data, dict) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Pydantic's, and with it the help and every default; ``bare`` is kept for `trainkit.config.describing`."""
+        reference = handler(core)
+        schema = handler.resolve_ref_schema(reference)
+        help = field_help(cls)
+        for name, field in cls.model_fields.items():
+            if not field.is_required():
+                schema["properties"][name]["default"] = brief(field.get_default(call_default_factory=True))
+            if name in help:
+                schema["properties"][name]["description"] = help[name]
+        if cls.bare:
+            schema["bare"] = cls.bare
+        return reference
+
+
+def brief(value: Any) -> Any:
+    """A value as shortly as YAML may say it: settings that have their defaults are left out; a part with no others is its name."""
+    if isinstance(value, tuple):
+        return [brief(item) for item in value]
+    if not isinstance(value, Settings):
+        return to_jsonable_python(value)
+    fields = type(value).model_fields
+    said = {name: brief(item) for name, item in value if item != fields[name].get_default(call_default_factory=True)}
+    if isinstance(value, Part):
+        return {"name": value.name, **said} if said else value.name
+    return said[value.bare] if value.bare and list(said) == [value.bare] else said
 
 
 def field_help(settings: type[Settings]) -> dict[str, str]:
@@ -32,23 +67,36 @@ def field_help(settings: type[Settings]) -> dict[str, str]:
 
     Pydantic's ``use_attribute_docstrings`` reads them at every start, which is a sixth of the time of `validate`.
     """
-    import ast
-    import inspect
-    import textwrap
-
     found: dict[str, str] = {}
     for owner in reversed(settings.__mro__):
-        if not issubclass(owner, Settings):
-            continue
-        try:
-            source = ast.parse(textwrap.dedent(inspect.getsource(owner)))
-        except (OSError, SyntaxError):  # defined at a prompt, say: then there is no help
-            continue
-        lines = source.body[0].body if isinstance(source.body[0], ast.ClassDef) else []
-        for field, text in itertools.pairwise(lines):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                    found[name] = inspect.cleandoc(words)
+        file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+        if issubclass(owner, Settings) and file and os.path.isfile(file):  # defined at a prompt, say: then there is no help
+            found |= _docstrings(file, os.stat(file).st_mtime_ns).get(owner.__qualname__, {})
+    return found
+
+
+@cache
+def _docstrings(file: str, stamp: int) -> dict[str, dict[str, str]]:
+    """The docstrings under the settings of every class in a file, by the class's full name. A mended file has another stamp."""
+    import ast
+    import inspect
+
+    found: dict[str, dict[str, str]] = {}
+
+    def read(body: list[ast.stmt], above: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef):
+                read(node.body, f"{above}{node.name}.<locals>.")
+            elif isinstance(node, ast.ClassDef):
+                read(node.body, f"{above}{node.name}.")
+                texts = found[above + node.name] = {}
+                for field, text in itertools.pairwise(node.body):
+                    match field, text:
+                        case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                            texts[name] = inspect.cleandoc(words)
+
+    with open(file, encoding="utf-8") as stream:
+        read(ast.parse(stream.read()).body, "")
     return found
 
 
@@ -68,6 +116,9 @@ def fault(key: Key, message: str) -> ValidationError:
 class IsPath:
     """Marks a text setting as a path: it is made absolute against the folder of the file that wrote it."""
 
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "format": "path"}
+
 
 PathSetting = Annotated[str, IsPath()]
 
@@ -84,12 +135,37 @@ _plugin: ContextVar[str | None] = ContextVar("plugin", default=None)
 
 @contextmanager
 def registering_for(plugin: str) -> Iterator[None]:
-    """Parts registered in this context are remembered as coming from this file."""
+    """Parts registered in this context are remembered as coming from this plugin file or installed package."""
     token = _plugin.set(plugin)
     try:
         yield
     finally:
         _plugin.reset(token)
+
+
+GROUP = "trainkit.parts"
+"""Packages bring parts through entry points of this group; each names a module whose import registers them."""
+unusable: dict[str, str] = {}
+"""Why an installed package brings no parts, by its name."""
+
+
+@cache
+def load_installed() -> None:
+    """Import, once, the installed packages that bring parts. One that fails is noted in `unusable` and breaks nothing else.
+
+    It costs 6 ms and more, with the number of packages: done only when a name is not known otherwise, or parts are listed.
+    """
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        package = entry.dist.name if entry.dist else entry.module
+        try:
+            with registering_for(package):
+                entry.load()
+        except ConfigError as error:
+            unusable[package] = error.problems[0].message.rstrip(".")
+        except (Exception, SystemExit) as error:  # somebody else's package may fail in any way
+            unusable[package] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 class Registry(Generic[P]):
@@ -104,7 +180,7 @@ class Registry(Generic[P]):
         self.family, self.singular, self.base, self.default = family, singular, base, default
         self._parts: dict[str, type[P]] = {}
         self.plugin_of: dict[str, str] = {}
-        """Which plugin file a part came from."""
+        """Which plugin file or installed package a part came from."""
 
     def register(self, part: type[P]) -> type[P]:
         """Class decorator: makes the part known under the default of its ``name`` field."""
@@ -119,7 +195,9 @@ class Registry(Generic[P]):
         plugin = _plugin.get()
         if plugin is not None:
             if name in self._folder() or self.plugin_of.get(name, plugin) != plugin:
-                raise ConfigError(f"{plugin} registers {self.singular} {name!r}, but that name is taken. Choose another name.")
+                owner = self.plugin_of.get(name, "trainkit")
+                words = f"{plugin} registers {self.singular} {name!r}, but that name is taken (by {owner})."
+                raise ConfigError(words, suggestion="Choose another name.")
             self.plugin_of[name] = plugin
         self._parts[name] = part
         return part
@@ -129,13 +207,15 @@ class Registry(Generic[P]):
         return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
 
     def names(self) -> list[str]:
-        """Every name that the YAML may use, sorted."""
+        """Every name that the YAML may use, sorted; those of installed packages only after `load_installed`."""
         return sorted({*self._folder(), *self._parts})
 
     def find(self, name: str) -> type[P] | None:
-        """The part of that name, its file imported now; None when nobody has it."""
+        """The part of that name, its file imported now; None when nobody has it, no installed package either."""
         if name not in self._parts and name in self._folder():
             importlib.import_module(f"trainkit.parts.{self.family}.{name}")
+        elif name not in self._parts:
+            load_installed()
         return self._parts.get(name)
 
     def read(self, value: Any) -> P:
@@ -152,8 +232,10 @@ class Registry(Generic[P]):
         name = settings["name"]
         part = self.find(name) if isinstance(name, str) else None
         if part is None:
-            article = "an" if self.singular[0] in "aeiou" else "a"
-            unknown = PydanticCustomError("part_unknown", f"is not {article} {self.singular}", {"known": self.names()})
+            words = f"is not {self.called}"
+            for package, why in unusable.items():
+                words += f", and the installed package {package}, which might bring it, fails ({why})"
+            unknown = PydanticCustomError("part_unknown", "{words}", {"words": words, "known": self.names()})
             if bare:
                 raise unknown
             detail = InitErrorDetails(type=unknown, loc=("name",), input=name)
@@ -165,6 +247,11 @@ class Registry(Generic[P]):
         assert self.default is not None
         return self.read(self.default)
 
+    @property
+    def called(self) -> str:
+        """``a model``, ``an optimizer``."""
+        return f"{'an' if self.singular[0] in 'aeiou' else 'a'} {self.singular}"
+
     def _example(self) -> str:
         return f"{{name: {self.names()[0]}}}"
 
@@ -173,3 +260,7 @@ class Registry(Generic[P]):
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.model_dump(mode="json")),
         )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark: what stands there depends on the parts that are known when it is asked (`trainkit.config.schema`)."""
+        return {"family": self.family}

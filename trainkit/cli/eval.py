@@ -40,19 +40,23 @@ def command(
         from trainkit.jobs.evaluation import evaluate
 
         facts = evaluate(checkpoint, split=split, data=data, minimum=wanted, runs=runs, plugins=plugin or [], device=device)  # type: ignore[arg-type]
+        from trainkit.report import story
+
         for difference in facts["differences"]:
             print(f"Last digits may differ from the training's: {difference}.", file=sys.stderr)
         if as_json:
             print(json.dumps(facts))
         else:
+            width = max(10, *map(len, facts["metrics"]))
             print(
                 "\n".join(
                     [
                         f"{facts['checkpoint']}: {facts['rows']:,} rows ({facts['split']})",
                         *(
-                            f"  {name:<10} {value:.4f}" if value is not None else f"  {name:<10} not a number"
+                            f"  {name:<{width}} {value:.4f}" if value is not None else f"  {name:<{width}} not a number"
                             for name, value in facts["metrics"].items()
                         ),
+                        *story.details(facts["details"]),
                     ]
                 )
             )

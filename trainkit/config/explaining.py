@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from trainkit.config.reader import dump
+from trainkit.config.reader import flow
 from trainkit.errors import Key, Problem, dotted
 from trainkit.part import Registry, Settings, field_help
 
@@ -24,7 +24,7 @@ _SHOULD = {
     "greater_than": "greater than {gt:g}", "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}", "less_than_equal": "at most {le:g}",
     "too_short": "a list of at least {min_length}", "too_long": "a list of at most {max_length}",
-    "literal_error": "{expected}", "part_type": "{}",
+    "literal_error": "{expected}", "part_type": "{}", "string_pattern_mismatch": "text of another form",
 }  # fmt: skip
 
 
@@ -72,15 +72,15 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
     context: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return Problem(*not_a_setting(key, tree, root))
+            return not_a_setting(key, tree, root)
         case "missing":
             owner = settings_at(key[:-1], tree, root)
             meaning = field_help(owner).get(str(key[-1]), "") if owner else ""
             return Problem(f"{name} is missing.", key, f"Write it: {_how(key)}. {meaning}".strip())
         case "part_unknown":
-            return Problem(f"{name}: {_show(value)} {error['msg']}.", key, _did_you_mean(str(_text(value)), context["known"]))
+            return Problem(f"{name}: {quoted(value)} {error['msg']}.", key, _did_you_mean(str(_text(value)), context["known"]))
         case "part_name_missing" if near := get_close_matches("name", value or (), 1):
-            return Problem(f"{dotted((*key, near[0]))} is not a setting.", (*key, near[0]), "Did you mean name?")
+            return Problem(f"{dotted((*key, near[0]))} is not a setting.", (*key, near[0]), "Did you mean name?", at="key")
         case "part_name_missing":
             return Problem(f"{name} {error['msg']}", (*key, "name"), f"There are: {', '.join(context['known'])}.")
         case "fault" | "value_error":
@@ -88,7 +88,7 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
             return Problem(f"{name}: {words}.", key)
         case "string_pattern_mismatch":
             return Problem(
-                f"{name}: {_show(value)} is not allowed here.", key, _PATTERNS.get(name, f"It must match {context['pattern']}.")
+                f"{name}: {quoted(value)} is not allowed here.", key, _PATTERNS.get(name, f"It must match {context['pattern']}.")
             )
     wanted = list(dict.fromkeys(_should(e) for e in errors))
     literals = [e for e in errors if e["type"] == "literal_error" and isinstance(value, str)]
@@ -99,21 +99,24 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
         if literals
         else []
     )
-    mend = f"Did you mean {near[0]}?" if near else _mend(value, errors)
-    return Problem(f"{name} should be {' or '.join(wanted)}, not {_show(value)}.", key, mend)
+    mend = f"Did you mean {near[0]}?" if near else _PATTERNS.get(name) or _mend(value, errors)
+    return Problem(f"{name} should be {' or '.join(wanted)}, not {quoted(value)}.", key, mend)
 
 
-def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> tuple[str, Key, str | None]:
-    """Message, key and suggestion for a key that nobody has."""
+def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> Problem:
+    """The problem of a key that nobody has."""
+    if key[0] == "extends":  # where it means something, it is gone by now
+        words = "extends is not a setting: it is read at the top of a config's file, before all settings."
+        return Problem(words, key, "Write it there: `extends: base.yaml`.", at="key")
     owner, section = settings_at(key[:-1], tree, root), at(tree, key[:-1])
     part = section.get("name") if isinstance(section, dict) and len(key) > 1 else section
     of = part if isinstance(part, str) else dotted(key[:-1])
-    known = list(owner.model_fields) if owner else []
+    known = [*(owner.model_fields if owner else ()), *(["extends"] if len(key) == 1 else [])]
     word = str(key[-1])
     sections = root.model_fields if len(key) == 1 else ()
     inside = [f"{name}.{word.lower()}" for name in sections if word.lower() in _names(settings_at((name,), tree, root))]
     mend = f"Did you mean {inside[0]}?" if inside else _did_you_mean(word, known)
-    return f"{dotted(key)} is not a setting{f' of {of}' if of else ''}.", key, mend
+    return Problem(f"{dotted(key)} is not a setting{f' of {of}' if of else ''}.", key, mend, at="key")
 
 
 def _names(owner: type[Settings] | None) -> Iterable[str]:
@@ -122,6 +125,7 @@ def _names(owner: type[Settings] | None) -> Iterable[str]:
 
 _PATTERNS = {
     "device": "Use auto, cpu, cuda, cuda:1 or mps.",
+    "training.max_time": "Write seconds, or text such as 90s, 30m, 1.5h.",
     "name": "Use the letters a to z, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first.",
 }
 
@@ -152,18 +156,10 @@ def _text(value: Any) -> Any:
     return value["name"] if isinstance(value, dict) and "name" in value else value
 
 
-def _show(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else _flow(value)
+def quoted(value: Any) -> str:
+    """A value as messages show it: on one line, and cut where it is long."""
+    text = repr(value) if isinstance(value, str) else flow(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _flow(value: Any) -> str:
-    """A value as YAML on one line."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_flow, value))}]"
-    return dump(value).strip()
 
 
 def _did_you_mean(word: str, known: list[str]) -> str | None:

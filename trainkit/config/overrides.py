@@ -61,22 +61,28 @@ def breadth_first(key: Key) -> int:
     return len(key) - (key[-1] == "name")
 
 
-def merge(base: Any, change: Any, key: Key = ()) -> Any:
+def merge(base: Any, change: Any, key: Key = (), replaced: set[Key] | None = None) -> Any:
     """``change`` over ``base``: mappings merge, except that a changed name replaces its section; the rest replaces.
 
-    A key that is a number is an item of a list. Raises ConfigError where there is no such item; ``key`` is what it names.
+    The name of the whole is the run's, and replaces nothing. A key that is a number is an item of a list. Raises
+    ConfigError where there is no such item. ``key`` is where both stand; what is not merged is noted in ``replaced``.
     """
+    replaced = set() if replaced is None else replaced
     if not isinstance(change, Mapping):
-        return base if isinstance(base, Mapping) and isinstance(change, str) and base.get("name") == change else change
+        if isinstance(base, Mapping) and isinstance(change, str) and base.get("name") == change:
+            return base
+        replaced.add(key)
+        return change
     for place in change:
         if isinstance(place, int):  # an override's, and then alone
-            return _with_item(base, place, change[place], key)
-    if not isinstance(base, Mapping) or ("name" in change and base.get("name") not in (None, change["name"])):
+            return _with_item(base, place, change[place], key, replaced)
+    if not isinstance(base, Mapping) or (key and "name" in change and base.get("name") not in (None, change["name"])):
+        replaced.add(key)
         base = {}
-    return {**base, **{part: merge(base.get(part), value, (*key, part)) for part, value in change.items()}}
+    return {**base, **{part: merge(base.get(part), value, (*key, part), replaced) for part, value in change.items()}}
 
 
-def _with_item(base: Any, place: int, change: Any, key: Key) -> Any:
+def _with_item(base: Any, place: int, change: Any, key: Key, replaced: set[Key]) -> Any:
     if not isinstance(base, list):
         raise ConfigError(f"{dotted(key)} is not a list, so there is no {dotted((*key, place))}.", key=(*key, place))
     if place >= len(base):
@@ -86,7 +92,7 @@ def _with_item(base: Any, place: int, change: Any, key: Key) -> Any:
             key=(*key, place),
             suggestion=f"Write the whole list: {dotted(key)}=[…].",
         )
-    return [merge(item, change, (*key, n)) if n == place else item for n, item in enumerate(base)]
+    return [merge(item, change, (*key, n), replaced) if n == place else item for n, item in enumerate(base)]
 
 
 def without(tree: Any, key: Key) -> Any:

@@ -87,8 +87,8 @@ def read_text(text: str, file: str) -> Document:
     return Document(file, value, lines, walk.keys, walk.values)
 
 
-def read_file(path: str | Path) -> Document:
-    """Read a config, whose root is a mapping.
+def read_file(path: str | Path, *, written: str | None = None) -> Document:
+    """Read a config, whose root is a mapping. ``written``: what the user wrote for it, if that is not the path.
 
     Raises ConfigError for a file that is missing, unreadable, not UTF-8 or without a mapping, and as `read_text` does.
     """
@@ -97,7 +97,7 @@ def read_file(path: str | Path) -> Document:
         with open(path, "rb") as stream:
             data = stream.read(SIZE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        message, suggestion = _why_unreadable(path, error)
+        message, suggestion = _why_unreadable(path, error, Path(written or path).parent)
         raise ConfigError([Problem(message, (), suggestion, file)]) from error
     _check_size(len(data), file)
     document = read_text(data.decode(errors="surrogateescape"), file)
@@ -117,6 +117,15 @@ def dump(value: Any) -> str:
     return text.replace("\n...\n", "\n")  # PyYAML's end of a lone scalar; within a string a line break is an escape
 
 
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{dump(key).strip()}: {flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    return dump(value).strip()
+
+
 def _error(file: str, lines: Sequence[str], message: str, suggestion: str, mark: Mark, key: Key = ()) -> ConfigError:
     return ConfigError([Problem(message, key, suggestion, file, mark.line, mark.column, lines[mark.line - 1])])
 
@@ -127,7 +136,7 @@ def _check_size(size_bytes: int, file: str) -> None:
         raise ConfigError([Problem(message, (), suggestion, file)])
 
 
-def _why_unreadable(path: str | Path, error: OSError | ValueError) -> tuple[str, str]:
+def _why_unreadable(path: str | Path, error: OSError | ValueError, shown: Path) -> tuple[str, str]:
     if os.path.isdir(path):
         return "This is a folder.", "Name a YAML file in it."
     if not isinstance(error, FileNotFoundError):
@@ -138,7 +147,7 @@ def _why_unreadable(path: str | Path, error: OSError | ValueError) -> tuple[str,
     from difflib import get_close_matches
 
     near = get_close_matches(Path(path).name, [other.name for other in folder.glob("*")])  # glob: quiet where it may not look
-    names = " or ".join(str(folder / name) for name in near)
+    names = " or ".join(str(shown / name) for name in near)
     return "There is no such file.", f"Did you mean {names}?" if near else "Look at the path."
 
 

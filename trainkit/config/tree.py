@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -21,6 +22,8 @@ from trainkit.parts.tasks import AnyTask, tasks
 
 RUN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 Count = Annotated[int, Field(gt=0, le=10**12)]
+Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smh]$", examples=["90s", "30m", "1.5h"])]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$", examples=["auto", "cpu", "cuda", "cuda:1", "mps"])]
 
 
 class Split(Settings):
@@ -63,18 +66,26 @@ class Training(Settings):
     """Passes over the training split."""
     steps: Count | None = None
     """Optimizer steps, instead of epochs."""
-    batch_size: Count = 32
-    """Rows in one optimizer step."""
+    batch_size: Literal["all"] | Count = 32
+    """Rows in one optimizer step; all: the whole training split, so that a step is an epoch."""
     accumulate: Count = 1
     """Pieces in which a batch goes through the network, to save memory; the step stays the same."""
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient (Pascanu et al. 2013, arXiv 1211.5063); null: as it is."""
+    l1: float = Field(default=0.0, ge=0, le=1e3)
+    """Penalty on the sum of all weights' absolute values: it drives weights to zero. Biases and norms are left alone."""
+    max_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of the weights that lead into one unit (Srivastava et al. 2014, JMLR 15, section 5.1); null: any."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Evaluate and keep a running mean of the weights, with this memory, such as 0.999, shorter at first; null: the weights."""
     early_stopping: EarlyStopping | None = None
     """When to stop before the end; null: never."""
     evaluate_every: Literal["epoch"] | Count = "epoch"
     """Evaluate after every epoch, or after so many steps; always at the end."""
     log_every: Count = 10
     """Steps between two records of the loss."""
+    max_time: Annotated[float, Field(gt=0)] | Duration | None = None
+    """Stop after this time of training, resumes counted together: seconds, or text such as 90s, 30m, 1.5h; null: never."""
     limit: Count | None = None
     """Train on at most so many rows of the training split; null: all."""
 
@@ -91,9 +102,18 @@ class Training(Settings):
     def _some_length(self) -> Training:
         if self.epochs is None and self.steps is None:
             raise fault(("epochs",), "neither epochs nor steps say how long to train")
-        if self.accumulate > self.batch_size:
+        if self.max_seconds == 0:
+            raise fault(("max_time",), "no time is no training: leave it out, or give some")
+        if self.batch_size != "all" and self.accumulate > self.batch_size:
             raise fault(("accumulate",), f"a batch of {self.batch_size} rows cannot be cut into {self.accumulate} pieces")
         return self
+
+    @property
+    def max_seconds(self) -> float | None:
+        """`max_time` in seconds."""
+        if isinstance(self.max_time, str):
+            return float(self.max_time[:-1]) * {"s": 1, "m": 60, "h": 3600}[self.max_time[-1]]
+        return self.max_time
 
 
 class Checkpointing(Settings):
@@ -106,9 +126,9 @@ class Checkpointing(Settings):
 class Config(Settings):
     """A training, told completely."""
 
-    trainkit: Literal[1] = 1
+    trainkit: Annotated[int, Field(ge=1, le=1)] = 1
     """Version of this format."""
-    name: Annotated[str, Field(pattern=RUN_NAME)] = "run"
+    name: Annotated[str, Field(pattern=RUN_NAME, examples=["digits-mlp"])] = "run"
     """Names the run's folder; left out: the file's name."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the split, the first weights, the order of the rows and dropout."""
@@ -130,10 +150,10 @@ class Config(Settings):
     """How long, in which batches, and how watched."""
     checkpoint: Checkpointing = Checkpointing()
     """When the state is saved."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
-    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
-    """auto: fp32 on a CPU, bf16 on a GPU that has it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "auto"
+    """auto: fp32 on a CPU, bf16 on a GPU that has it. fp16 is for GPUs, and scales the loss so that small gradients survive."""
     deterministic: bool = True
     """Use only operations that give the same bits each time."""
     threads: int | None = Field(default=None, gt=0, le=1024)
@@ -149,10 +169,13 @@ class Config(Settings):
         if stopping is None:
             return self
         place = ("training", "early_stopping", "monitor")
-        found = [self.task] if self.task else [part for name in tasks.names() if (part := tasks.find(name))]
-        known = {"train_loss", "val_loss", *(f"val_{measure}" for task in found for measure in task.measures)}
-        if stopping.monitor not in known:
-            raise fault(place, f"{stopping.monitor!r} is not measured; there are: {', '.join(sorted(known))}")
+        if stopping.monitor not in ("train_loss", "val_loss"):
+            found = [self.task] if self.task else [tasks.read(name) for name in ("classification", "regression", "multilabel")]
+            known = ["train_loss", "val_loss", *(f"val_{measure}" for task in found for measure in task.measures)]
+            if stopping.monitor not in known:
+                near = get_close_matches(stopping.monitor, known, 1)
+                mend = f"did you mean {near[0]}? There are" if near else "there are"
+                raise fault(place, f"{stopping.monitor!r} is not measured; {mend}: {', '.join(sorted(set(known)))}")
         if self.split.validation == 0 and stopping.monitor.startswith("val_"):
             raise fault(
                 place, f"{stopping.monitor} needs a validation split, and split.validation is 0: use train_loss, or give a share"

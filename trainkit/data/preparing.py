@@ -31,7 +31,7 @@ def prepare(
     Raises DataError for an empty split, a class with too few rows, or a value that does not fit.
     """
     labels = rows.targets if rows.target_kind == "class" else None
-    index = split(len(rows), labels, validation=validation, test=test, seed=seed)
+    index = dict(rows.splits or split(len(rows), labels, validation=validation, test=test, seed=seed))
     if train_rows is not None:
         index["train"] = limit(index["train"], labels, train_rows, seed)
     preprocessing = Preprocessing.fit(rows, index["train"], scaling) if fitted is None else Preprocessing.restore(fitted)
@@ -47,7 +47,11 @@ def whole(rows: Rows, fitted: Mapping[str, Any], dtype: torch.dtype = torch.floa
 def transform(rows: Rows, index: np.ndarray[Any, Any], preprocessing: Preprocessing, dtype: torch.dtype) -> Batch:
     """The rows numbered ``index`` as tensors on the CPU."""
     targets = torch.from_numpy(preprocessing.targets(rows, index))
-    inputs = torch.from_numpy(preprocessing.inputs(rows, index)).to(dtype)
+    inputs = torch.from_numpy(preprocessing.inputs(rows, index))
+    lengths = None if rows.lengths is None else torch.from_numpy(rows.lengths[index])
+    if rows.kind == "tokens":
+        return Batch(inputs, _in(dtype, targets), torch.from_numpy(index), lengths)
+    inputs = inputs.to(dtype)
     if not (fine := inputs.isfinite().flatten(1).all(dim=1)).all():
         where = f"{rows.file}: row" if rows.file else "row"
         raise DataError(
@@ -56,31 +60,34 @@ def transform(rows: Rows, index: np.ndarray[Any, Any], preprocessing: Preprocess
             key=("data",),
             suggestion="Mend the value, leave the row out, or use `preprocess: {scaling: standard}`.",
         )
-    return Batch(inputs, targets.to(dtype) if targets.is_floating_point() else targets, torch.from_numpy(index))
+    return Batch(inputs, _in(dtype, targets), torch.from_numpy(index), lengths)
+
+
+def _in(dtype: torch.dtype, targets: torch.Tensor) -> torch.Tensor:
+    """Amounts and labels in the network's type; class numbers as they are."""
+    return targets.to(dtype) if targets.is_floating_point() else targets
 
 
 def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:
     """The shapes and names that the training split shows."""
-    shape = tuple(train.inputs.shape[1:])
+    outputs = len(preprocessing.classes) or len(preprocessing.center)
+    counts = torch.empty(0)
     if rows.target_kind == "class":
-        counts = torch.bincount(train.targets, minlength=len(preprocessing.classes))
-        return Spec(
-            rows.kind,
-            shape,
-            len(preprocessing.classes),
-            "class",
-            classes=preprocessing.classes,
-            counts=tuple(counts.tolist()),
-            target_names=rows.target_names,
-        )
+        counts = torch.bincount(train.targets, minlength=outputs)
+    elif rows.target_kind == "labels":
+        counts = train.targets.sum(dim=0)
     return Spec(
         rows.kind,
-        shape,
-        len(preprocessing.center),
-        "number",
+        tuple(train.inputs.shape[1:]),
+        outputs,
+        rows.target_kind,
+        classes=preprocessing.classes,
+        counts=tuple(map(int, counts)),
         target_names=rows.target_names,
         center=preprocessing.center,
         scale=preprocessing.spread,
+        vocabulary=rows.vocabulary,
+        varying=rows.lengths is not None,
     )
 
 
@@ -88,6 +95,7 @@ def fingerprint(splits: Mapping[SplitName, Batch]) -> str:
     """sha256 over every split's rows, inputs and targets: another file, seed or split gives another."""
     digest = sha256()
     for name in sorted(splits):
-        for tensor in splits[name]:
+        batch = splits[name]
+        for tensor in (batch.inputs, batch.targets, batch.rows, *([] if batch.lengths is None else [batch.lengths])):
             digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

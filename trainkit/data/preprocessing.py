@@ -48,8 +48,11 @@ class Preprocessing:
     def fit(cls, rows: Rows, train: Array, scaling: str) -> Preprocessing:
         """Column kinds, categories, scaling, class names: all from the rows numbered ``train``, and from no other."""
         columns = None if isinstance(rows.inputs, np.ndarray) else tuple(_columns(rows, train))
-        numbers = _numbers(rows, train, columns)
-        mean, scale = _scaling(numbers, rows.kind, columns) if scaling == "standard" else (None, None)
+        mean = scale = None
+        if scaling == "standard" and rows.kind != "tokens":
+            mean, scale = _scaling(rows, train, columns)
+        if rows.target_kind == "labels":
+            return cls(columns, mean, scale, classes=rows.target_names)
         if rows.target_kind == "class":
             _refuse_many(rows)
             return cls(columns, mean, scale, classes=_in_order(set(map(str, rows.targets[train].tolist()))))
@@ -66,16 +69,26 @@ class Preprocessing:
         return cls(columns, mean, scale, center=tuple(center[0].tolist()), spread=tuple(spread[0].tolist()))
 
     def inputs(self, rows: Rows, index: Array) -> Array:
-        """float64 (rows, …) of the rows numbered ``index``. Raises DataError on a value that does not fit its column."""
-        numbers = _numbers(rows, index, self.columns)
-        if self.mean is None or self.scale is None:
-            return numbers
-        with np.errstate(over="ignore"):  # what no longer fits is found once the numbers are of the network's own type
-            return (numbers - self.mean) / self.scale
+        """float64 (rows, …) of the rows numbered ``index``, tokens int64; padding is 0.
+
+        Raises DataError on a value that does not fit its column, and on a token beyond the vocabulary.
+        """
+        numbers = _tokens(rows, index) if rows.kind == "tokens" else _numbers(rows, index, self.columns)
+        if self.mean is not None and self.scale is not None:
+            with np.errstate(over="ignore"):  # what no longer fits is found once the numbers are of the network's own type
+                numbers = (numbers - self.mean) / self.scale
+        if rows.lengths is not None:
+            numbers[~_real(rows, index)] = 0
+        return numbers
 
     def targets(self, rows: Rows, index: Array) -> Array:
-        """int64 (rows,) class numbers, or float64 (rows, targets) standardised. Raises DataError on an unknown class."""
+        """int64 (rows,) class numbers; float64 (rows, targets) standardised, (rows, labels) 0 and 1.
+
+        Raises DataError on an unknown class.
+        """
         targets = rows.targets[index]
+        if rows.target_kind == "labels":
+            return np.asarray(targets, dtype=np.float64)
         if rows.target_kind == "number":
             targets = _checked(rows, np.asarray(targets, dtype=np.float64), index, "the target")
             standardised: Array = (targets - np.array(self.center)) / np.array(self.spread)
@@ -162,10 +175,13 @@ def _moments(numbers: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array
     return mean, np.where(constant, 1.0, scale), constant
 
 
-def _scaling(numbers: Array, kind: str, columns: tuple[Column, ...] | None) -> tuple[Array, Array]:
+def _scaling(rows: Rows, train: Array, columns: tuple[Column, ...] | None) -> tuple[Array, Array]:
     """Mean and standard deviation: of each column of a table, each channel of an image, each feature of a sequence.
-    A constant keeps scale 1; 0/1 inputs of categories stay as they are."""
-    axes = {"table": (0,), "image": (0, 2, 3), "sequence": (0, 1)}[kind]
+    A constant keeps scale 1; 0/1 inputs of categories stay as they are; padding does not count."""
+    numbers = _numbers(rows, train, columns)
+    axes = {"table": (0,), "image": (0, 2, 3), "sequence": (0, 1)}[rows.kind]
+    if rows.lengths is not None:
+        numbers = numbers[_real(rows, train)][None]  # (1, all real steps, features)
     mean, scale = (moment[0] for moment in _moments(numbers, axes)[:2])
     if columns is not None:
         words = np.array([c.kind == "category" for c in columns for _ in (c.categories or ("",))])
@@ -238,6 +254,29 @@ def parsed(values: pl.Series) -> pl.Series:
 
     numbers = values.cast(pl.Float64, strict=False)
     return numbers.set(~(numbers.abs() <= _LARGEST).fill_null(True), None)
+
+
+def _real(rows: Rows, index: Array) -> Array:
+    """(rows, steps) true where a step is no padding."""
+    assert rows.lengths is not None and isinstance(rows.inputs, np.ndarray)
+    mask: Array = np.arange(rows.inputs.shape[1]) < rows.lengths[index, None]
+    return mask
+
+
+def _tokens(rows: Rows, index: Array) -> Array:
+    assert isinstance(rows.inputs, np.ndarray)
+    tokens = rows.inputs[index].astype(np.int64)
+    wrong = (tokens < 0) | (tokens >= rows.vocabulary)
+    if rows.lengths is not None:
+        wrong &= _real(rows, index)
+    if wrong.any():
+        row, step = (int(axis[0]) for axis in wrong.nonzero())
+        raise DataError(
+            f"{_where(rows, int(index[row]))}token {tokens[row, step]} at step {step + 1} is not in the vocabulary of "
+            f"{rows.vocabulary:,}: its tokens are 0 to {rows.vocabulary - 1:,}.",
+            key=("data",),
+        )
+    return tokens
 
 
 def _numbers(rows: Rows, index: Array, columns: tuple[Column, ...] | None) -> Array:

@@ -54,4 +54,9 @@ class Evaluator:
         outputs = torch.cat([part["outputs"].to(self.hardware.dtype) for part, _ in done])
         total = sum(weight for _, weight in done)
         loss = torch.stack([part["loss"] * weight for part, weight in done]).sum() / total
-        return Scores({"loss": loss.item(), **self.task.metrics(outputs, rows.targets)}, outputs, rows.targets)
+        metrics = {"loss": loss.item(), **self.task.metrics(outputs, rows.targets)}
+        return Scores(metrics, outputs, rows.targets)
+
+    def details(self, scores: Scores) -> dict[str, dict[str, float]]:
+        """Figures of each class, label or target, by its name."""
+        return self.task.details(scores.outputs, scores.targets)

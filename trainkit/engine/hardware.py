@@ -33,13 +33,13 @@ class Hardware:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of weights and inputs; bf16 keeps fp32 weights and computes under autocast."""
+        """The type of weights and inputs; bf16 and fp16 keep fp32 weights and compute under autocast."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context for a forward pass."""
-        if self.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        if self.precision in ("bf16", "fp16"):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16 if self.precision == "bf16" else torch.float16)
         return nullcontext()
 
     def reseed(self, number: int) -> None:
@@ -85,6 +85,8 @@ def _precision(name: str, device: torch.device) -> tuple[str, str]:
         return "fp32", {"cpu": "always on a CPU", "mps": "always on an Apple GPU"}.get(device.type, "this GPU has no bf16")
     if name == "fp64" and device.type == "mps":
         raise SetupError("precision fp64: Apple GPUs have none.", key=("precision",), suggestion="Use `device: cpu`.")
+    if name == "fp16" and device.type == "cpu":
+        raise SetupError("precision fp16 is for GPUs.", key=("precision",), suggestion="Use `precision: fp32`, or bf16.")
     return name, "asked for"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -34,8 +35,13 @@ class Plan:
     per_epoch: int
     evaluate_every: int
     log_every: int
+    batch_size: int
     accumulate: int
     clip: float | None
+    l1: float
+    max_norm: float | None
+    ema: float | None
+    max_seconds: float
     patience: float
     min_delta: float
     monitor: str | None
@@ -44,8 +50,8 @@ class Plan:
     evaluation_batch: int
 
     @classmethod
-    def make(cls, config: Config, task: Task, per_epoch: int, validated: bool) -> Plan:
-        """Epochs become steps here, once."""
+    def make(cls, config: Config, task: Task, per_epoch: int, batch_size: int, validated: bool) -> Plan:
+        """Epochs become steps here, once. ``batch_size``: the config's, or the rows of the training split."""
         training, stopping = config.training, config.training.early_stopping
         monitor = stopping.monitor if stopping else "val_loss" if validated else None
         metric = (monitor or "").partition("_")[2]
@@ -54,13 +60,18 @@ class Plan:
             per_epoch=per_epoch,
             evaluate_every=per_epoch if training.evaluate_every == "epoch" else training.evaluate_every,
             log_every=training.log_every,
+            batch_size=batch_size,
             accumulate=training.accumulate,
             clip=training.clip,
+            l1=training.l1,
+            max_norm=training.max_norm,
+            ema=training.ema,
+            max_seconds=inf if training.max_seconds is None else training.max_seconds,
             patience=stopping.patience if stopping else inf,
             min_delta=stopping.min_delta if stopping else 0.0,
             monitor=monitor,
             higher=task.measures.get(metric) == "higher",
-            evaluation_batch=4 * training.batch_size,
+            evaluation_batch=4 * batch_size,
         )
 
 
@@ -77,7 +88,14 @@ class Run:
     plan: Plan
     state: State
     evaluator: Evaluator
+    averaged: nn.Module | None
+    """The running mean of the weights, which is what is evaluated; None without training.ema."""
+    scaler: torch.amp.GradScaler | None
+    """Scales the loss, in fp16 only."""
     _batches: Batches
+    seconds: float = 0.0
+    """Time of training up to the last step."""
+    _since: float = 0.0
     _unread: Tensor = field(init=False)
     """Bad steps since the last look at the device."""
     _looked: int = 0
@@ -87,12 +105,15 @@ class Run:
         """Everything at its first step. Raises ConfigError when parts, settings and data don't fit together."""
         assert config.task is not None, "inferred before"
         network, task = assemble(config, data.spec, hardware)
-        splits = {name: _on(rows, hardware.device) for name, rows in data.splits.items()}
-        data = Data(data.spec, splits, data.fitted, data.fingerprint)
-        batches = Batches(data["train"], config.training.batch_size, config.seed)
-        plan = Plan.make(config, config.task, batches.per_epoch, "validation" in data)
+        data = replace(data, splits={name: rows.to(hardware.device) for name, rows in data.splits.items()})
+        size = len(data["train"]) if config.training.batch_size == "all" else config.training.batch_size
+        batches = Batches(data["train"], size, config.seed)
+        plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data)
+        config.schedule.check(plan.steps, plan.per_epoch)
         _check_norms(network, batches.smallest(plan.accumulate))
         _check_kernels(network, task, hardware, next(batches.between(0, 1)))
+        # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
+        averaged = copy.deepcopy(network) if plan.ema else None
         return cls(
             config,
             data,
@@ -102,13 +123,17 @@ class Run:
             hardware,
             plan,
             State.new(hardware.device),
-            Evaluator(network, task, hardware, plan.evaluation_batch),
+            Evaluator(averaged or network, task, hardware, plan.evaluation_batch),
+            averaged,
+            torch.amp.GradScaler(hardware.device.type) if hardware.precision == "fp16" else None,
             batches,
         )
 
     def __post_init__(self) -> None:
         self._unread = torch.zeros((), device=self.hardware.device)
+        self._text = self.config.text()  # writing YAML takes longer than a small step
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self._weights = [p for p in self._parameters if p.ndim > 1]  # not biases and norms
         self._waits = self.hardware.device.type != "cpu"  # reading a number would wait for the device
         # Fused optimizers leave a bad update out by themselves; Apple's kernels don't read found_inf.
         self._skips = bool(getattr(self.optimizer, "_step_supports_amp_scaling", False)) and self.hardware.device.type != "mps"
@@ -116,19 +141,26 @@ class Run:
     # What `fit` asks for, in its order.
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """The batches of all steps from ``start`` on; step N is always the same rows."""
+        """The batches of all steps from ``start`` on; step N is always the same rows. The clock starts."""
+        self._since = perf_counter()
         return self._batches.between(start, self.plan.steps)
 
     def rate(self, step: int) -> float:
-        """The learning rate at ``step``, a pure function of it."""
-        return self.config.optimizer.lr * self.config.schedule.factor(step, self.plan.steps)
+        """The learning rate at ``step``, a function of it and of what the schedule remembers."""
+        schedule = self.config.schedule
+        return self.config.optimizer.lr * schedule.factor(step, self.plan.steps) * schedule.reaction(self.state.schedule)
 
-    def set_rate(self) -> float:
+    def set_rate(self) -> None:
         """Give the optimizer the rate of the coming step."""
         rate = self.rate(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        return rate
+
+    @property
+    def taken_rate(self) -> float:
+        """The rate of the last step: what the schedule gave, times what the optimizer makes of it (AdamZ)."""
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"] * group.get("factor", 1.0))
 
     def reseed(self, step: int, piece: int) -> None:
         """Dropout is a function of the position too."""
@@ -138,25 +170,35 @@ class Run:
         """The context for a forward pass."""
         return self.hardware.autocast()
 
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a piece."""
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+
     def update(self, loss: Tensor, batch: Batch) -> Tensor | None:
-        """Clip, step if all is finite, forget the gradients; the gradient's norm where it is known.
+        """Penalise, clip, step if all is finite, forget the gradients, constrain, average; the gradient's norm where it is known.
 
         Raises NumericError: on a CPU before a bad update, on an accelerator at the next log point or evaluation,
         the bad updates left out meanwhile.
         """
         step = self.state.step + 1
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        if self.plan.l1:
+            for weight in self._weights:
+                if weight.grad is not None:
+                    weight.grad.add_(weight.detach().sign(), alpha=self.plan.l1)
         norm = self._norm(step)
-        if self._waits:
-            bad = ~torch.isfinite(loss if norm is None else loss + norm)
-            self._unread += bad
-            if self._skips:
-                self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # fused optimizers skip by it
-            if self.due_log(step) or self.due_evaluation(step) or not self._skips:
-                self.check(step)
-        elif not isfinite(loss.item()) or (norm is not None and not isfinite(norm.item())):  # on a CPU .item() waits for nothing
-            raise NumericError(self._bad_news(f"step {step}", loss, batch), suggestion=_CURE)
-        self.optimizer.step(lambda: loss)  # type: ignore[arg-type,return-value]  # some optimizers want the loss
+        self._refuse_bad(step, loss, norm, batch)
+        if self.scaler is None:
+            self.optimizer.step(lambda: loss)  # type: ignore[arg-type,return-value]  # some optimizers want the loss
+        else:
+            self.scaler.step(self.optimizer, lambda: loss)  # leaves out what overflowed
+            self.scaler.update()
         self.optimizer.zero_grad()
+        self._constrain()
+        self._average(step)
+        now = perf_counter()
+        self.seconds, self._since = self.seconds + now - self._since, now
         return norm
 
     def due_log(self, step: int) -> bool:
@@ -165,16 +207,20 @@ class Run:
 
     def due_evaluation(self, step: int) -> bool:
         """Is the network evaluated after this step?"""
-        return step % self.plan.evaluate_every == 0 or step == self.plan.steps
+        return step % self.plan.evaluate_every == 0 or step == self.plan.steps or self.out_of_time
 
     def judge(self) -> tuple[dict[str, float], dict[str, float] | None, bool]:
         """Evaluate now: means of training since the last time, metrics of validation, and whether they are the best."""
         train = self.state.take_means()
         validation = self.evaluator(self.data["validation"]).metrics if "validation" in self.data else None
-        if self.plan.monitor is None:
-            return train, validation, False
+        plan, state = self.plan, self.state
         known = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in (validation or {}).items()}
-        return train, validation, self.state.judge(known, self.plan.monitor, self.plan.higher, self.plan.min_delta)
+        if state.monitor not in (None, plan.monitor):  # a resume may change it, and the numbers of two metrics don't compare
+            state.schedule = {**state.schedule, "best": None}
+        state.schedule = self.config.schedule.hear(state.schedule, known[plan.monitor or "train_loss"], plan.higher)
+        if plan.monitor is None:
+            return train, validation, False
+        return train, validation, state.judge(known, plan.monitor, plan.higher, plan.min_delta)
 
     # What the job around `fit` asks for.
 
@@ -183,13 +229,18 @@ class Run:
         """On a CPU: a second thread costs about as much as it brings, at 50 million multiplications a step (docs/log.md)."""
         if self.hardware.device.type != "cpu":
             return False
-        rows = min(self._batches.size, len(self.data["train"].rows)) / self.plan.accumulate
-        return rows * multiply_adds(summary(self.network, self.data["train"].inputs[:2])) < 50e6
+        rows = min(self._batches.size, len(self.data["train"])) / self.plan.accumulate
+        return rows * multiply_adds(summary(self.network, self.data["train"].part(0, 2))) < 50e6
 
     @property
     def done(self) -> bool:
-        """No step is left, or no patience."""
-        return self.state.step >= self.plan.steps or self.state.stale >= self.plan.patience
+        """No step is left, or no patience, or no time."""
+        return self.state.step >= self.plan.steps or self.state.stale >= self.plan.patience or self.out_of_time
+
+    @property
+    def out_of_time(self) -> bool:
+        """As of the last step: the clock is looked at once a step."""
+        return self.seconds >= self.plan.max_seconds
 
     def epoch(self, step: int) -> int:
         """The epoch, from 1, that ``step`` (from 1) belongs to; 0 before the first step."""
@@ -201,20 +252,26 @@ class Run:
         if self._waits and self._unread.item():
             first = self._looked + 1
             raise NumericError(self._bad_news(f"one of the steps {first} to {last}"), suggestion=_CURE)
+        if self.scaler is not None and self.scaler.get_scale() < _SMALLEST_SCALE:
+            said = f"the gradients overflow in fp16 however the loss is scaled, at step {last} (epoch {self.epoch(last)})."
+            raise NumericError(said, suggestion="Use `precision: bf16` or fp32, or a smaller optimizer.lr.")
         self._looked = last
 
     def content(self) -> dict[str, Any]:
         """All that rebuilds this run: plain values and tensors."""
         self.check()
         return {
-            "config": self.config.text(),
+            "config": self._text,
             "plugins": self.config.plugin_parts(),
             "spec": self.data.spec.content(),
             "fitted": dict(self.data.fitted),
             "fingerprint": self.data.fingerprint,
             "network": self.network.state_dict(),
+            "ema": None if self.averaged is None else self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "state": self.state.content(),
+            "seconds": self.seconds if self.plan.max_seconds < inf else 0.0,  # else equal runs would differ in it
             "evaluation_batch": self.plan.evaluation_batch,
             "hardware": {
                 "device": str(self.hardware.device),
@@ -226,16 +283,49 @@ class Run:
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Become the run that `content` wrote. Raises CheckpointError when it does not fit."""
-        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        load_weights(self.network, content)
+        # What an optimizer does not list among its defaults is no setting but its own state.
+        settings = [{k: v for k, v in group.items() if k in self.optimizer.defaults} for group in self.optimizer.param_groups]
+        load_weights(self.network, content["network"])
+        if self.averaged is not None:
+            load_weights(self.averaged, content["ema"])
         try:
             self.optimizer.load_state_dict(content["optimizer"])
             self.state.restore(content["state"])
+            if self.scaler is not None:
+                self.scaler.load_state_dict(content["scaler"])
+            self.seconds = float(content["seconds"])
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise CheckpointError(f"the checkpoint's optimizer or state does not fit this config: {error}.") from error
         for group, mine in zip(self.optimizer.param_groups, settings, strict=True):
             group.update(mine)  # the config decides, also where a resume changed it
         self._looked = self.state.step
+
+    def _refuse_bad(self, step: int, loss: Tensor, norm: Tensor | None, batch: Batch) -> None:
+        checked = loss if norm is None or self.scaler is not None else loss + norm  # in fp16 a gradient may overflow
+        if self._waits:
+            bad = ~torch.isfinite(checked)
+            self._unread += bad
+            if self._skips:
+                self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # fused optimizers skip by it
+            if self.due_log(step) or self.due_evaluation(step) or not self._skips:
+                self.check(step)
+        elif not isfinite(checked.item()):  # on a CPU .item() waits for nothing
+            raise NumericError(self._bad_news(f"step {step}", loss, batch), suggestion=_CURE)
+
+    @torch.no_grad()
+    def _constrain(self) -> None:
+        if self.plan.max_norm is not None:
+            for weight in self._weights:
+                weight.renorm_(2, 0, self.plan.max_norm)  # each unit's incoming weights are a row
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        if self.averaged is None or self.plan.ema is None:
+            return
+        memory = min(self.plan.ema, (1 + step) / (10 + step))  # short at first: the first weights are noise
+        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - memory)
+        for mean, now in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
+            mean.copy_(now)
 
     def _norm(self, step: int) -> Tensor | None:
         if self.plan.clip is not None:
@@ -252,10 +342,11 @@ class Run:
         rows = ""
         if batch is not None:
             some = ", ".join(str(int(row) + 1) for row in batch.rows[:8])
-            rows = f", in the batch of rows {some}{' …' if len(batch.rows) > 8 else ''}"
+            rows = f", in the batch of rows {some}{' …' if len(batch) > 8 else ''}"
         return f"{what} at {when} (epoch {self.epoch(step)}){rows}. The weights of the last checkpoint are good."
 
 
+_SMALLEST_SCALE = 2.0**-20
 _CURE = "Try a smaller optimizer.lr, or training.clip=1.0; look for huge values in the data."
 
 
@@ -266,13 +357,14 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     """
     assert config.task is not None, "inferred before"
     torch.manual_seed(key(config.seed, "init"))
+    config.model.check(spec)
+    spec = replace(spec, outputs=config.task.outputs(spec))
     network = config.model.build(spec)
     if not isinstance(network, nn.Module):
         what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
         raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
-    probe = torch.zeros(2, *spec.shape)
     with evaluating(network):
-        shape = tuple(network(probe).shape)
+        shape = tuple(spec.example().through(network).shape)
     if shape != (2, spec.outputs):
         raise ConfigError(
             f"the model answers two rows with shape {shape}; the data needs {(2, spec.outputs)}.",
@@ -284,17 +376,19 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     return network.to(hardware.device, hardware.dtype), task
 
 
-def load_weights(network: nn.Module, content: Mapping[str, Any]) -> None:
+def trained_weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The weights of a checkpoint that are measured and used: their running mean where there is one."""
+    weights: Mapping[str, Any] = content["network"] if content["ema"] is None else content["ema"]
+    return weights
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
     """Raises CheckpointError when names or shapes differ."""
     try:
-        network.load_state_dict(content["network"])
+        network.load_state_dict(weights)
     except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         what = "; ".join(line.strip() for line in str(error).splitlines()[1:4]) or str(error)
         raise CheckpointError(f"the checkpoint's weights do not fit the model of its config: {what}") from error
-
-
-def _on(rows: Batch, device: torch.device) -> Batch:
-    return Batch(rows.inputs.to(device), rows.targets.to(device), rows.rows)
 
 
 def _check_norms(network: nn.Module, smallest: int) -> None:
@@ -311,7 +405,7 @@ def _check_kernels(network: nn.Module, task: BuiltTask, hardware: Hardware, batc
     """Two rows forth and back through a copy, where a kernel may be missing. Raises SetupError before anything is written."""
     if hardware.device.type == "cpu" and hardware.precision != "bf16":
         return
-    few = Batch(batch.inputs[:2], batch.targets[:2], batch.rows[:2])
+    few = batch.part(0, 2)
     try:
         with hardware.autocast():
             loss = task(copy.deepcopy(network), few)["loss"]
@@ -321,12 +415,12 @@ def _check_kernels(network: nn.Module, task: BuiltTask, hardware: Hardware, batc
         if "deterministic" in words:
             fix = "Set `deterministic: false`; runs may then differ in last digits."
             raise SetupError(f"{words}.", key=("deterministic",), suggestion=fix) from error
-        if hardware.precision == "bf16":
-            said = f"this model does not train in bf16 on this {hardware.device.type}: {words}."
+        if hardware.precision in ("bf16", "fp16"):
+            said = f"this model does not train in {hardware.precision} on this {hardware.device.type}: {words}."
             raise SetupError(said, key=("precision",), suggestion="Use `precision: fp32`.") from error
         raise
 
 
 def split_sizes(data: Data) -> dict[SplitName, int]:
     """Rows of each split."""
-    return {name: len(rows.rows) for name, rows in data.splits.items()}
+    return {name: len(rows) for name, rows in data.splits.items()}

@@ -29,6 +29,8 @@ class State:
     """Evaluations since then."""
     monitor: str | None = None
     """The metric whose values best and anchor are."""
+    schedule: dict[str, Any] = field(default_factory=dict)
+    """What the schedule remembers of the evaluations so far."""
 
     @classmethod
     def new(cls, device: torch.device) -> State:

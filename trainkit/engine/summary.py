@@ -7,8 +7,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from trainkit.engine.evaluation import evaluating
+from trainkit.spec import Batch
 
 
 class Layer(NamedTuple):
@@ -21,14 +23,16 @@ class Layer(NamedTuple):
     trainable: int
 
 
-def summary(network: nn.Module, inputs: Tensor) -> list[Layer]:
-    """One line for each module without children, in the order in which ``inputs`` (rows, …) pass through."""
+def summary(network: nn.Module, batch: Batch) -> list[Layer]:
+    """One line for each module without children, in the order in which the batch passes through."""
     layers: list[Layer] = []
 
     def note(name: str) -> Any:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             first = output[0] if isinstance(output, tuple) else output
             shape = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
+            if isinstance(first, PackedSequence):  # steps that are no padding: as many as the longest row has
+                shape = (len(first.batch_sizes), *first.data.shape[1:])
             layers.append(Layer(name, type(module).__name__, shape, *count(module)))
 
         return hook
@@ -37,7 +41,7 @@ def summary(network: nn.Module, inputs: Tensor) -> list[Layer]:
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
     try:
         with evaluating(network):
-            network(inputs)
+            batch.through(network)
     finally:
         for hook in hooks:
             hook.remove()
@@ -46,7 +50,7 @@ def summary(network: nn.Module, inputs: Tensor) -> list[Layer]:
 
 def multiply_adds(layers: Iterable[Layer]) -> int:
     """Multiplications of one row's forward pass, nearly: each layer's parameters times the places where it applies them."""
-    return sum(layer.parameters * _places(layer.shape) for layer in layers)
+    return sum(layer.parameters * _places(layer.shape) for layer in layers if layer.kind != "Embedding")  # that one looks up
 
 
 def _places(shape: tuple[int, ...]) -> int:

@@ -14,25 +14,28 @@ from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.errors import ConfigError
 from trainkit.parts.tasks import tasks
-from trainkit.spec import Data, Rows
+from trainkit.spec import Data, Rows, Target
+
+TASKS: dict[Target, str] = {"class": "classification", "number": "regression", "labels": "multilabel"}
+"""What a target asks for, where the config leaves the task out."""
 
 
 def read_rows(config: Config) -> tuple[Rows, Config]:
     """All rows of the source, and the config with the task that their target asks for, where it was left out."""
     rows = config.data.build(config.task.target if config.task else None)
     if config.task is None:
-        config = config.model_copy(update={"task": tasks.read("classification" if rows.target_kind == "class" else "regression")})
+        config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     return rows, config
 
 
 def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[str, Any] | None = None) -> Data:
     """Split and prepared; with what a checkpoint had ``fitted``, or fitted now."""
     if config.task is not None and config.task.target != rows.target_kind:
-        has = "classes" if rows.target_kind == "class" else "amounts"
+        has = {"class": "classes", "number": "amounts", "labels": "labels"}[rows.target_kind]
         raise ConfigError(
             f"task {config.task.name} does not fit: the targets of {config.data.name} are {has}.",
             key=("task",),
-            suggestion=f"Use `task: {'classification' if has == 'classes' else 'regression'}`.",
+            suggestion=f"Use `task: {TASKS[rows.target_kind]}`.",
         )
     return prepare(
         rows,

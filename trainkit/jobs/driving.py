@@ -81,12 +81,12 @@ class Drive:
             if not run.done:
                 self._train(interruption)
             seconds = perf_counter() - began
-            rows = (run.state.step - first) * run.config.training.batch_size  # good to a part of one batch
+            rows = (run.state.step - first) * run.plan.batch_size  # good to a part of one batch
             result = Result.of(run, self.folder)
             self.say(story.ending(run, result.status))
             if result.status != "interrupted":
                 interruption.words = "The training is done, and is being measured. Ctrl-C again stops now; resume measures it anew."
-                result.validation, result.test, result.baseline = measure(run, self.folder, self.loggers, self.say)
+                result.validation, result.test, result.baseline, result.details = measure(run, self.folder, self.loggers, self.say)
                 self._positions()  # all on the disk before the record that says it is finished
                 for logger in self.loggers.values():
                     logger.log(result.record())
@@ -106,7 +106,7 @@ class Drive:
         run = self.run
         with evaluating(run.network):
             for logger in self.loggers.values():
-                logger.begin(run.config.text(), run.network, run.data["train"].inputs[:2])
+                logger.begin(run.config.text(), run.network, run.data["train"].part(0, 2))
 
     def _train(self, interruption: Interruption) -> None:
         run, rows = self.run, story.Rows(self.run)
@@ -118,7 +118,7 @@ class Drive:
                 loss = None
                 if run.due_log(event.step):  # reading a number waits for a GPU: only here
                     loss, now = event.loss.item(), perf_counter()
-                    speed = steps * run.config.training.batch_size / (now - since)
+                    speed = steps * run.plan.batch_size / (now - since)
                     since, steps = now, 0
                     self._log(self._step_record(event, loss, speed))
                 self.screen.step(event.step, loss, speed)

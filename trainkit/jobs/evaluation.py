@@ -18,7 +18,7 @@ from trainkit.data.preparing import whole
 from trainkit.data.preprocessing import Preprocessing
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, prepared, processor
-from trainkit.engine.run import assemble, load_weights
+from trainkit.engine.run import assemble, load_weights, trained_weights
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
 from trainkit.jobs.building import read_data, read_rows
 from trainkit.jobs.result import clean
@@ -38,7 +38,7 @@ def evaluate(
     device: str | None = None,
 ) -> dict[str, Any]:
     """Measure the weights of a checkpoint (a ``.pth``, or the best of a run): checkpoint, split, rows, metrics,
-    and the ``differences`` in machine or versions that may move their last digits.
+    ``details`` by class, label or target, and the ``differences`` in machine or versions that may move last digits.
 
     ``data`` names another file for the source, all rows of which are measured unless ``split`` is given.
     Raises GateError when a metric is below its ``minimum``, and what `trainkit.errors` says.
@@ -50,7 +50,7 @@ def evaluate(
     with prepared(content["hardware"]["threads"], config.deterministic):
         spec = Spec.restore(content["spec"])
         network, task = assemble(config, spec, hardware)
-        load_weights(network, content)
+        load_weights(network, trained_weights(content))
         rows, _ = read_rows(config)
         if data is not None and split is None:
             called: Literal["all"] | SplitName = "all"
@@ -68,11 +68,11 @@ def evaluate(
                     f"this checkpoint's config has no {called} split.", suggestion=f"There are: {', '.join(prepared_data.splits)}."
                 )
             measured = prepared_data[called]
-        measured = measured._replace(inputs=measured.inputs.to(hardware.device), targets=measured.targets.to(hardware.device))
-        scores = Evaluator(network, task, hardware, content["evaluation_batch"])(measured)
+        evaluator = Evaluator(network, task, hardware, content["evaluation_batch"])
+        scores = evaluator(measured.to(hardware.device))
         told = list(differences(content, hardware)) if data is None else []
-    facts = {"checkpoint": str(path), "split": called, "rows": len(measured.rows), "metrics": clean(scores.metrics)}
-    facts["differences"] = told
+    facts = {"checkpoint": str(path), "split": called, "rows": len(measured), "metrics": clean(scores.metrics)}
+    facts |= {"details": clean(evaluator.details(scores)), "differences": told}
     assert config.task is not None
     _check_minimum(facts, minimum or {}, [name for name, better in config.task.measures.items() if better == "lower"])
     return facts
@@ -81,8 +81,9 @@ def evaluate(
 def check_content(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """The same content, once it is what a run writes. Raises CheckpointError."""
     wanted: dict[str, Any] = {
-        "config": str, "plugins": dict, "spec": dict, "fitted": dict, "fingerprint": str, "network": dict, "optimizer": dict,
-        "state": dict, "evaluation_batch": int, "hardware": dict, "loggers": dict | None,
+        "config": str, "plugins": dict, "spec": dict, "fitted": dict, "fingerprint": str, "network": dict, "ema": dict | None,
+        "optimizer": dict, "scaler": dict | None, "state": dict, "seconds": float, "evaluation_batch": int, "hardware": dict,
+        "loggers": dict | None,
     }  # fmt: skip
     wrong = [name for name, kind in wanted.items() if name not in content or not isinstance(content[name], kind)]
     if not wrong:
@@ -132,10 +133,13 @@ def config_of(
     except ConfigError as error:
         missing = content.get("plugins") or {}
         if missing:
-            named = " ".join(f"--plugin {file}" for file in sorted(set(missing.values())))
+            named = [f"--plugin {source}" for source in sorted(set(missing.values())) if source.endswith(".py")]
+            packages = sorted({source for source in missing.values() if not source.endswith(".py")})
+            mend = [f"Name their file again: {' '.join(named)}."] if named else []
+            mend += [f"Install {', '.join(packages)} again."] if packages else []
             raise ConfigError(
                 f"{path} uses parts of your own ({', '.join(sorted(missing))}), which it names but never imports.",
-                suggestion=f"Name their file again: {named}.",
+                suggestion=" ".join(mend),
             ) from error
         raise CheckpointError(f"{path} holds a config that this trainkit does not understand: {error}") from error
     files = loaded.config.paths()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainkit.engine.evaluation import Scores
-from trainkit.engine.run import Run, load_weights
+from trainkit.engine.run import Run, load_weights, trained_weights
 from trainkit.parts.loggers import BuiltLogger
 from trainkit.report import story
 from trainkit.spec import SPLITS
@@ -18,23 +18,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Metrics = dict[str, float] | None
+Details = dict[str, dict[str, float]] | None
 
 
 def measure(
     run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], say: Callable[[str], None]
-) -> tuple[Metrics, Metrics, Metrics]:
-    """Metrics of validation, of test, and of the baseline on test; None for a split that is not there.
+) -> tuple[Metrics, Metrics, Metrics, Details]:
+    """Metrics of validation, of test, and of the baseline on test, and test's details; None for a split that is not there.
 
-    Leaves the best weights in the network.
+    Leaves the best weights in the network that is evaluated.
     """
     if run.state.best is not None or run.plan.monitor is None:
-        load_weights(run.network, checkpoint.load(folder.best))
+        load_weights(run.evaluator.network, trained_weights(checkpoint.load(folder.best)))
     scores = {split: run.evaluator(run.data[split]) for split in SPLITS[1:] if split in run.data}
     found = {split: score.metrics for split, score in scores.items()}
-    validation, test, baseline = found.get("validation"), found.get("test"), None
+    validation, test, baseline, details = found.get("validation"), found.get("test"), None, None
     if test is not None:
         baseline = run.task.baseline(run.data["test"].targets)
-        for line in story.measured(test, baseline, run.data.spec.target):
+        details = run.evaluator.details(scores["test"])
+        for line in [*story.measured(test, baseline, run.data.spec.target), *story.details(details)]:
             say(line)
     loggers["jsonl"].position()
     try:
@@ -43,15 +45,15 @@ def measure(
         _curves(run, folder)
     except Exception as error:  # a class's name, say, that the drawing library stumbles over: no reason to fail a training
         say(f"plots     could not be drawn: {error}")
-    return validation, test, baseline
+    return validation, test, baseline, details
 
 
 def _picture(run: Run, folder: RunFolder, loggers: Mapping[str, BuiltLogger], split: str, scores: Scores) -> None:
     from trainkit.report import plots
 
     spec = run.data.spec
-    truth = scores.targets if spec.target == "class" else run.task.answers(scores.targets)
-    name = "confusion_matrix" if spec.target == "class" else "residuals"
+    truth = run.task.answers(scores.targets) if spec.target == "number" else scores.targets
+    name = {"class": "confusion_matrix", "labels": "labels", "number": "residuals"}[spec.target]
     pixels = _keep(
         folder, f"{name}_{split}", plots.answers(spec, run.task.answers(scores.outputs), truth, f"{split}, best weights")
     )

@@ -19,7 +19,7 @@ class Result:
 
     run: str
     status: str
-    """finished, early_stopped or interrupted."""
+    """finished, early_stopped, time_limit or interrupted."""
     epochs: int
     steps: int
     best: dict[str, Any] | None
@@ -32,6 +32,8 @@ class Result:
     test: dict[str, float] | None = None
     baseline: dict[str, float] | None = None
     """What the best answer that looks at no input would measure on test."""
+    details: dict[str, dict[str, float]] | None = None
+    """Figures of each class, label or target on test."""
     seconds: dict[str, float] | None = None
     """setup, train, total; None when nothing was done."""
     samples_per_second: float | None = None
@@ -44,7 +46,10 @@ class Result:
     def of(cls, run: Run, folder: RunFolder) -> Result:
         """What can be said before anything is measured."""
         state, best = run.state, None
-        status = "finished" if state.step >= run.plan.steps else "early_stopped" if run.done else "interrupted"
+        status = "interrupted"
+        if run.done:
+            early = "time_limit" if run.out_of_time else "early_stopped"
+            status = "finished" if state.step >= run.plan.steps else early
         if folder.best.exists():
             step = state.best_step or state.step
             best = {"epoch": run.epoch(step), "step": step, "checkpoint": str(folder.best), "metrics": dict(state.best_metrics)}
@@ -53,6 +58,8 @@ class Result:
         device, precision = str(run.hardware.device), run.hardware.precision
         result = cls(folder.shown, status, run.epoch(state.step), state.step, best, sizes, device, precision)
         result.longer = _longer(run.config.training.steps, result.epochs)
+        if status == "time_limit":
+            result.longer = _LONGER
         return result
 
     @classmethod
@@ -61,7 +68,7 @@ class Result:
         facts = {name: value for name, value in end.items() if name in cls.__dataclass_fields__}
         best = end["best"] and {**end["best"], "checkpoint": str(folder.best)}
         steps = read_file(folder.config).value.get("training", {}).get("steps")
-        longer = _longer(steps, end["epoch"])
+        longer = _LONGER if end["status"] == "time_limit" else _longer(steps, end["epoch"])
         return cls(**{**facts, "run": folder.shown, "epochs": end["epoch"], "steps": end["step"], "best": best, "longer": longer})
 
     def facts(self) -> dict[str, Any]:
@@ -72,8 +79,11 @@ class Result:
         """As metrics.jsonl ends: no clock and no path in it, so that equal runs write equal files."""
         best = self.best and {name: value for name, value in self.best.items() if name != "checkpoint"}
         facts = {**self.facts(), "best": clean(best)}
-        kept = ("status", "best", "parameters", "device", "precision", "validation", "test", "baseline")
+        kept = ("status", "best", "parameters", "device", "precision", "validation", "test", "baseline", "details")
         return {"kind": "end", "step": self.steps, "epoch": self.epochs, **{name: facts[name] for name in kept}}
+
+
+_LONGER = "training.max_time=null"
 
 
 def _longer(steps: int | None, epochs: int) -> str:

@@ -25,10 +25,11 @@ from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
 
 FREE = (
     "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
-    "training.clip", "optimizer", "schedule", "checkpoint", "loggers", "device", "threads", "deterministic",
+    "training.clip", "training.l1", "training.max_norm", "training.max_time", "optimizer", "schedule", "checkpoint", "loggers",
+    "device", "threads", "deterministic",
 )  # fmt: skip
 """What may change in a resumed run."""
-SILENT = ("loggers", "checkpoint", "training.log_every", "data.")
+SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "data.")
 """What may change without moving a bit of the weights; data's files are compared by their rows."""
 REASONS = {
     "seed": "it decides the split and which rows a step sees",
@@ -39,10 +40,13 @@ REASONS = {
     "task": "the loss so far would mean something else",
     "optimizer.name": "its state would not fit",
     "optimizer.decay_all": "its state would not fit",
+    "optimizer.momentum": "its state would not fit",
+    "optimizer.centered": "its state would not fit",
     "precision": "the numbers so far have another",
     "training.batch_size": "a step would be other rows",
     "training.accumulate": "the pieces of a step would be others",
     "training.limit": "the rows would be others",
+    "training.ema": "the mean of the weights so far has another memory",
 }
 
 
@@ -245,6 +249,12 @@ def _check_there_is_more(run: Run, finished: bool) -> None:
             f"this run has done {state.step:,} steps ({run.epoch(state.step)} epochs); the config asks for {plan.steps:,} steps.",
             key=("training",),
             suggestion=f"Extend it: training.epochs={run.epoch(state.step) + 10}.",
+        )
+    if finished and run.out_of_time:
+        raise ConfigError(
+            f"this run has trained for {run.seconds:.0f} s, and training.max_time allows {plan.max_seconds:g} s.",
+            key=("training",),
+            suggestion=f"Allow more: training.max_time={2 * plan.max_seconds:g}, or training.max_time=null.",
         )
     if finished and run.done:
         raise ConfigError(

@@ -66,7 +66,7 @@ def rehearse(
     loaded = load(config, as_arguments(overrides, name), reset=reset, plugins=plugins)
     with placing(loaded), prepared(loaded.config.threads, loaded.config.deterministic):
         run = build_run(loaded.config)
-        layers = summary(run.network, run.data["train"].inputs[:2])
+        layers = summary(run.network, run.data["train"].part(0, 2))
         lines = story.opening(run, torch.get_num_threads())
         total, trainable = count(run.network)
         event = next(fit(run))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
 
-from trainkit.parts.tasks.classification import confusion
+from trainkit.parts.metrics import confusion
 from trainkit.spec import Spec
 
 _BLUE, _ORANGE, _GREY = "#0072b2", "#e69f00", "#777777"  # told apart by the colour-blind (Okabe and Ito)
@@ -28,11 +28,13 @@ def pixels(figure: Figure) -> np.ndarray[Any, Any]:
 
 
 def answers(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
-    """What was answered against what was true: a confusion matrix for classes, true against answered for amounts.
+    """What was answered against what was true: a confusion matrix for classes, rows by outcome for labels, true against
+    answered for amounts.
 
-    Classes: both (rows,) int64. Amounts: both (rows, targets) in their own units; the first target is drawn.
+    Classes: both (rows,) int64. Labels: both (rows, labels), 0 and 1. Amounts: both (rows, targets) in their own units; the
+    first target is drawn.
     """
-    return _confusion(spec, answered, truth, title) if spec.target == "class" else _residuals(spec, answered, truth, title)
+    return {"class": _confusion, "labels": _labels, "number": _residuals}[spec.target](spec, answered, truth, title)
 
 
 def _confusion(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
@@ -60,6 +62,21 @@ def _confusion(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figur
                         color="white" if shares[row, column] > 0.5 else "black",
                     )
     axes.set(xlabel="answered", ylabel="true", title=title)
+    return figure
+
+
+def _labels(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
+    said, true = answered.cpu().bool(), truth.cpu().bool()
+    outcomes = {"answered, true": said & true, "missed": ~said & true, "answered, not true": said & ~true}
+    figure = Figure(figsize=(6.5, min(12.0, 1.5 + 0.35 * len(spec.classes))), layout="constrained")
+    axes, left = figure.subplots(), np.zeros(len(spec.classes))
+    for (name, rows), color in zip(outcomes.items(), (_BLUE, _GREY, _ORANGE), strict=True):
+        width = rows.sum(dim=0).numpy()
+        axes.barh(spec.classes, width, left=left, color=color, label=name)
+        left = left + width
+    axes.invert_yaxis()
+    axes.set(xlabel="rows", title=title)
+    axes.legend(frameon=False)
     return figure
 
 

@@ -15,9 +15,14 @@ ARROWS = {True: "↑", False: "↓", None: "="}
 def opening(run: Run, threads: int) -> list[str]:
     """What is about to happen: data, model, device and why, steps."""
     config, spec, plan, hardware = run.config, run.data.spec, run.plan, run.hardware
-    sizes = " · ".join(f"{size:,} {name}" for name, size in split_sizes(run.data).items())
+    splits = split_sizes(run.data)
+    sizes = " · ".join(f"{size:,} {name}" for name, size in splits.items())
     shape = "×".join(map(str, spec.shape))
-    what = f"{len(spec.classes)} classes" if spec.target == "class" else f"target {', '.join(spec.target_names)}"
+    if spec.kind in ("sequence", "tokens"):
+        shape += " steps at most" if len(spec.shape) == 1 else ", steps first"
+    what = {"class": f"{len(spec.classes)} classes", "labels": f"{len(spec.classes)} labels"}.get(
+        spec.target, f"target {', '.join(spec.target_names)}"
+    )
     total, trained = count(run.network)
     trains = "all trained" if trained == total else f"{trained:,} trained"
     assert config.task is not None
@@ -28,7 +33,7 @@ def opening(run: Run, threads: int) -> list[str]:
         f"lr {config.optimizer.lr:g}, {config.schedule.name}",
         f"device    {hardware.device} ({hardware.device_reason}), {hardware.precision} ({hardware.precision_reason}), "
         f"{threads} thread{'s' * (threads > 1)}{' (the steps are small)' if threads == 1 and run.small else ''}",
-        f"training  {plan.steps:,} steps of {config.training.batch_size} rows, {plan.per_epoch:,} an epoch"
+        f"training  {plan.steps:,} steps of {min(plan.batch_size, splits['train'])} rows, {plan.per_epoch:,} an epoch"
         + (f"; at most {plan.patience:g} evaluations without a better {plan.monitor}" if plan.patience != float("inf") else ""),
     ]
 
@@ -75,6 +80,8 @@ def ending(run: Run, status: str) -> str:
             f"Stopped early at epoch {run.epoch(state.step)}: {state.stale} evaluations without a better {plan.monitor}.{best} "
             "(training.early_stopping=null turns this off.)"
         )
+    if status == "time_limit":
+        return f"Time is up: {run.seconds:.0f} s of training, at step {state.step:,} of {plan.steps:,}.{best}"
     if status == "interrupted":
         return f"Interrupted at step {state.step} of {plan.steps}, saved.{best}"
     still = (
@@ -85,10 +92,22 @@ def ending(run: Run, status: str) -> str:
 
 def measured(test: Mapping[str, float], baseline: Mapping[str, float], target: str) -> list[str]:
     """The test metrics beside the answer that looks at no input."""
-    simple = "always the commonest class" if target == "class" else "always the mean"
+    simple = {"class": "always the commonest class", "labels": "always the same labels"}.get(target, "always the mean")
     return [f"test      {numbers(test)}", f"baseline  {numbers(baseline)}  ({simple})"]
 
 
 def numbers(metrics: Mapping[str, Any]) -> str:
     """``accuracy 0.9741 · loss 0.0912``"""
     return " · ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def details(figures: Mapping[str, Mapping[str, float]], most: int = 20) -> list[str]:
+    """A line for each class, label or target with its figures, ``most`` at most."""
+    if not figures:
+        return []
+    width = min(24, max(map(len, figures)))
+    lines = [
+        f"  {name[:width]:<{width}}  " + "  ".join(f"{n} {int(x):,}" if n == "rows" else f"{n} {x:.4f}" for n, x in values.items())
+        for name, values in list(figures.items())[:most]
+    ]
+    return [*lines, *([f"  … {len(figures) - most} more"] if len(figures) > most else [])]

@@ -9,7 +9,9 @@ from trainkit.part import Part, Registry
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import nn
+
+    from trainkit.spec import Batch
 
 
 class BuiltLogger(Protocol):
@@ -19,8 +21,8 @@ class BuiltLogger(Protocol):
     resume rewinds to it before anything new is written.
     """
 
-    def begin(self, config: str, network: nn.Module, inputs: Tensor) -> None:
-        """Once a run, before the first step: the config as text, and what the network looks like on a few inputs."""
+    def begin(self, config: str, network: nn.Module, batch: Batch) -> None:
+        """Once a run, before the first step: the config as text, and what the network looks like on a few rows."""
 
     def log(self, record: dict[str, Any]) -> None:
         """One record: ``kind`` (step, evaluation or end), ``step``, ``epoch``, and numbers by name."""

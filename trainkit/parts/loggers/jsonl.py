@@ -10,7 +10,9 @@ from trainkit.parts.loggers import Logger, loggers
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import nn
+
+    from trainkit.spec import Batch
 
 
 @loggers.register
@@ -30,7 +32,7 @@ class JSONLFile:
         self.path = path
         self._lines: list[str] = []
 
-    def begin(self, config: str, network: nn.Module, inputs: Tensor) -> None:
+    def begin(self, config: str, network: nn.Module, batch: Batch) -> None:
         """Nothing: config.yaml holds it."""
 
     def log(self, record: dict[str, Any]) -> None:

@@ -10,8 +10,10 @@ from trainkit.parts.loggers import Logger, loggers
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import nn
     from torch.utils.tensorboard import SummaryWriter
+
+    from trainkit.spec import Batch
 
 EVENTS = "events.out.tfevents.*"
 TAGS = {
@@ -51,14 +53,14 @@ class EventFiles:
             self._open = SummaryWriter(str(self.folder))
         return self._open
 
-    def begin(self, config: str, network: nn.Module, inputs: Tensor) -> None:
+    def begin(self, config: str, network: nn.Module, batch: Batch) -> None:
         """The config as text, and the graph if the network can be traced."""
         self._call("add_text", "config", f"```yaml\n{config}\n```", 0)
         if self.graph:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tracing warns of what it may miss; a picture may miss it
                 try:
-                    self._call("add_graph", network, inputs)
+                    self._call("add_graph", network, batch.arguments)
                 except Exception as error:  # any network may refuse to be traced, in any way
                     self._call("add_text", "graph", f"The network could not be drawn: {error}", 0)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trainkit.parts.losses import Loss
+from trainkit.spec import Target
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 class NumberLoss(Loss):
     """A loss on numeric targets, from torch.nn."""
 
-    target: ClassVar[Literal["class", "number"]] = "number"
+    targets: ClassVar[tuple[Target, ...]] = ("number",)
     torch_name: ClassVar[str]
 
     def build(self, class_weights: Tensor | None) -> nn.Module:

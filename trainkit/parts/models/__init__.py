@@ -19,7 +19,7 @@ Activation = Literal["relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid"]
 Chance = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(gt=0, le=100_000)]
 
-_PLURALS: dict[Kind, str] = {"table": "table rows", "image": "images", "sequence": "sequences"}
+_PLURALS: dict[Kind, str] = {"table": "table rows", "image": "images", "sequence": "sequences", "tokens": "token sequences"}
 
 
 class Model(Part):
@@ -27,22 +27,45 @@ class Model(Part):
 
     inputs: ClassVar[tuple[Kind, ...]] = ("table", "image", "sequence")
     """The kinds of data it takes."""
+    varying: ClassVar[bool] = False
+    """Does it take rows of different lengths? Then its network is called with the lengths too: ``network(inputs, lengths)``."""
 
     def build(self, spec: Spec) -> nn.Module:
-        """The network, (rows, *spec.shape) → (rows, spec.outputs). Raises ConfigError for data that it cannot take."""
+        """The network, (rows, *spec.shape) → (rows, spec.outputs), for data that passes `check`.
+
+        Where ``spec.varying``, its forward also gets ``lengths``, int64 (rows,) on the CPU, at least 1: the steps of each row
+        that are real. What lies behind them, whatever it is, must not change an answer; the inputs end with the longest row.
+        """
         raise NotImplementedError
 
     def check(self, spec: Spec) -> None:
-        """Raises ConfigError when the data is of a kind that this model does not take."""
-        if spec.kind in self.inputs:
+        """Raises ConfigError when the data is of a kind, or of lengths, that this model does not take."""
+        if spec.kind not in self.inputs:
+            *others, last = (_PLURALS[kind] for kind in self.inputs)
+            takes = f"{', '.join(others)} and {last}" if others else last
+        elif spec.varying and not self.varying:
+            takes = "rows of one length"
+        else:
             return
-        fitting = [name for name in models.names() if (model := models.find(name)) and spec.kind in model.inputs]
+        fitting = [name for name in models.names() if (model := models.find(name)) and model._fits(spec)]
+        lengths = " of different lengths" if spec.varying else ""
         raise ConfigError(
-            f"model {self.name} takes {' and '.join(_PLURALS[kind] for kind in self.inputs)}; "
-            f"the data is {_PLURALS[spec.kind]} of {' × '.join(map(str, spec.shape))} numbers.",
+            f"model {self.name} takes {takes}; the data is {_described(spec)}.",
             key=("model",),
-            suggestion=f"Models that take {_PLURALS[spec.kind]}: {', '.join(fitting)}.",
+            suggestion=f"Models that take {_PLURALS[spec.kind]}{lengths}: {', '.join(fitting)}.",
         )
+
+    @classmethod
+    def _fits(cls, spec: Spec) -> bool:
+        return spec.kind in cls.inputs and (cls.varying or not spec.varying)
+
+
+def _described(spec: Spec) -> str:
+    """``images of 1 × 8 × 8 numbers``; ``token sequences, 12 steps at most, of 30 tokens``."""
+    if spec.kind != "tokens" and not spec.varying:
+        return f"{_PLURALS[spec.kind]} of {' × '.join(map(str, spec.shape))} numbers"
+    step = f"{spec.vocabulary} tokens" if spec.kind == "tokens" else f"{' × '.join(map(str, spec.shape[1:]))} numbers"
+    return f"{_PLURALS[spec.kind]}, {spec.shape[0]} steps at most, of {step}"
 
 
 models = Registry("models", "model", Model)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from trainkit.part import Settings
 from trainkit.parts.models import Activation, Chance, Model, Width, models
@@ -35,14 +34,7 @@ class ConvBlock(Settings):
     pool_size: Annotated[int, Field(ge=2, le=1_000)] = 2
     """Side of the squares that pool; a picture smaller than one square is not pooled."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_channels(cls, data: Any) -> Any:
-        if isinstance(data, int) and not isinstance(data, bool):
-            return {"channels": data}
-        if not isinstance(data, dict | ConvBlock):
-            raise PydanticCustomError("block_type", "should be a number of channels, or a mapping such as {channels: 32}")
-        return data
+    bare: ClassVar[str] = "channels"
 
 
 @models.register
@@ -65,7 +57,6 @@ class CNN(Model):
     def build(self, spec: Spec) -> nn.Module:
         from trainkit.networks.cnn import Block, CNNNetwork
 
-        self.check(spec)
         channels, height, width = spec.shape
         blocks = [Block(**block.model_dump()) for block in self.blocks]
         return CNNNetwork(

@@ -39,7 +39,6 @@ class MLP(Model):
     def build(self, spec: Spec) -> nn.Module:
         from trainkit.networks.mlp import MLPNetwork
 
-        self.check(spec)
         return MLPNetwork(
             spec.input_size, self.hidden, spec.outputs, activation=self.activation, batch_norm=self.batch_norm, dropout=self.dropout
         )

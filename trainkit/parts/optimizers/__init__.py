@@ -20,7 +20,7 @@ class Optimizer(Part):
     lr: float = Field(default=1e-3, gt=0, le=1e3)
     """Learning rate; the schedule multiplies it."""
     weight_decay: float = Field(default=0.0, ge=0, le=1e3)
-    """How strongly weights are pulled to zero."""
+    """How strongly weights are pulled to zero: so much of themselves is added to their gradient."""
     decay_all: bool = False
     """Decay biases and the weights of norms too. They are left alone by default: they have one dimension and don't overfit."""
 

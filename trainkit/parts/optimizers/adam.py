@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from trainkit.parts.optimizers import optimizers
-from trainkit.parts.optimizers._torch import AdamLike
+from trainkit.parts.optimizers._torch import EVERYWHERE, AdamLike
 
 
 @optimizers.register
@@ -12,3 +12,4 @@ class Adam(AdamLike):
 
     name: Literal["adam"] = "adam"
     torch_name: ClassVar[str] = "Adam"
+    fused_on: ClassVar[tuple[str, ...]] = EVERYWHERE

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from trainkit.parts.optimizers import optimizers
-from trainkit.parts.optimizers._torch import AdamLike
+from trainkit.parts.optimizers._torch import EVERYWHERE, AdamLike
 
 
 @optimizers.register
@@ -16,3 +16,4 @@ class AdamW(AdamLike):
     weight_decay: float = Field(default=0.01, ge=0, le=1e3)
     """How strongly weights are pulled to zero, each step by lr × weight_decay of themselves."""
     torch_name: ClassVar[str] = "AdamW"
+    fused_on: ClassVar[tuple[str, ...]] = EVERYWHERE

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from trainkit.part import fault
 from trainkit.parts.optimizers import optimizers
-from trainkit.parts.optimizers._torch import TorchOptimizer
+from trainkit.parts.optimizers._torch import EVERYWHERE, TorchOptimizer
 
 
 @optimizers.register
@@ -21,6 +21,7 @@ class SGD(TorchOptimizer):
     nesterov: bool = False
     """Look ahead along the momentum first (Sutskever et al. 2013, section 2)."""
     torch_name: ClassVar[str] = "SGD"
+    fused_on: ClassVar[tuple[str, ...]] = EVERYWHERE
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> "SGD":

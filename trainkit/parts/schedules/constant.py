@@ -11,5 +11,5 @@ class Constant(Schedule):
 
     name: Literal["constant"] = "constant"
 
-    def after_warmup(self, progress: float) -> float:
+    def after_warmup(self, step: int, total: int) -> float:
         return 1.0

@@ -16,5 +16,5 @@ class Cosine(Schedule):
     final: float = Field(default=0.0, ge=0, le=1)
     """Share of the rate that is left at the end."""
 
-    def after_warmup(self, progress: float) -> float:
-        return self.final + (1 - self.final) * (1 + cos(pi * progress)) / 2
+    def after_warmup(self, step: int, total: int) -> float:
+        return self.final + (1 - self.final) * (1 + cos(pi * step / total)) / 2

@@ -1,15 +1,15 @@
 """Sources: where the rows come from."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from trainkit.part import Part, Registry
-from trainkit.spec import Rows
+from trainkit.spec import Rows, Target
 
 
 class Source(Part):
     """Where the rows come from."""
 
-    def build(self, target: Literal["class", "number"] | None) -> Rows:
+    def build(self, target: Target | None) -> Rows:
         """Read all rows. ``target`` is the kind that the task wants, None when the source shall find out.
 
         Raises ConfigError for a path that is not there, DataError for what is wrong inside.

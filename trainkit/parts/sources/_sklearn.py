@@ -1,9 +1,9 @@
 """What the sets that scikit-learn carries inside its package share."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from trainkit.parts.sources import Source
-from trainkit.spec import Kind, Rows
+from trainkit.spec import Kind, Rows, Target
 
 
 class Bundled(Source):
@@ -13,13 +13,13 @@ class Bundled(Source):
     kind: ClassVar[Kind] = "table"
     shape: ClassVar[tuple[int, ...]] = ()
 
-    def build(self, target: Literal["class", "number"] | None) -> Rows:
+    def build(self, target: Target | None) -> Rows:
         import numpy as np
         from sklearn import datasets
 
         bunch: Any = getattr(datasets, self.loader)()
         inputs = bunch.data.reshape(len(bunch.data), *self.shape) if self.shape else bunch.data
-        if "target_names" in bunch:
-            names = np.array([str(name) for name in bunch.target_names], dtype=object)
-            return Rows(inputs, names[bunch.target], self.kind, "class")
-        return Rows(inputs, bunch.target.astype(np.float64)[:, None], self.kind, "number")
+        names = tuple(str(name) for name in bunch.get("target_names", ("target",)))
+        if bunch.target.dtype.kind == "f":
+            return Rows(inputs, bunch.target.reshape(len(inputs), -1), self.kind, "number", names)
+        return Rows(inputs, np.array(names, dtype=object)[bunch.target], self.kind, "class")

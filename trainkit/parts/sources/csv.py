@@ -9,7 +9,7 @@ from pydantic import Field
 from trainkit.errors import ConfigError, DataError, Problem
 from trainkit.part import PathSetting
 from trainkit.parts.sources import Source, sources
-from trainkit.spec import Rows
+from trainkit.spec import Rows, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ class CSV(Source):
     kinds: dict[str, Literal["number", "category", "ignore"]] = Field(default_factory=dict)
     """What a column holds, where what its training rows show would be wrong. `ignore` leaves a column out."""
 
-    def build(self, target: Literal["class", "number"] | None) -> Rows:
+    def build(self, target: Target | None) -> Rows:
         frame = self._read()
         for key, name in ((("data", "target"), self.target), *((("data", "kinds", name), name) for name in self.kinds)):
             if name not in frame.columns:
