@@ -62,7 +62,7 @@ def outcome(run: RunFolder) -> dict[str, Any]:
     events.Reload()
     points = {tag: [(p.step, p.value) for p in events.Scalars(tag)] for tag in events.Tags()["scalars"] if tag != "rows_per_second"}
     pictures = {tag: [p.step for p in events.Images(tag)] for tag in events.Tags()["images"]}
-    state = [{part: content[part] for part in ("network", "optimizer", "state")} for content in (last, best)]
+    state = [{part: content[part] for part in ("network", "ema", "optimizer", "scaler", "state")} for content in (last, best)]
     return {"state": digest(state), "metrics": run.metrics.read_text(), "points": points, "pictures": pictures}
 
 

@@ -313,6 +313,22 @@ def test_whatever_is_overridden_is_shown_whole(path: Path, overrides: list[str],
         assert again(text(original, which)) == original.config
 
 
+def test_what_is_shown_trains_to_the_same_weights(show: Show, tmp_path: Path) -> None:
+    from tests.killing import digest
+    from trainkit.engine.loop import fit
+    from trainkit.jobs.building import build_run
+
+    changes = ["model.hidden=[16]", "optimizer={name: adamz, lr: 3e-3}", "training.epochs=2", "training.ema=0.9", "device=cpu"]
+    original, shown = Path(__file__).parents[1] / "configs" / "digits-mlp.yaml", tmp_path / "shown.yaml"
+    shown.write_text(show(str(original), *changes).out, encoding="utf-8")
+    found = []
+    for path, overrides in ((original, changes), (shown, [])):
+        run = build_run(load(path, overrides).config)
+        list(fit(run))
+        found.append(digest([run.network.state_dict(), run.content()]))
+    assert found[0] == found[1]
+
+
 def test_what_was_extended_is_shown_whole(tmp_path: Path) -> None:
     original = loaded(tmp_path, "model.hidden[0]=9")
     for which in WHICH:
