@@ -202,3 +202,37 @@ def test_other_rows_than_those_that_were_learnt_from() -> None:
         whole(table({"size": ["1", "2"], "colour": ["red", "red"]}, targets=np.array(["no", "maybe"], dtype=object)), fitted)
     with pytest.raises(DataError, match=r"^a.csv: column 'colour' is missing. The file has: size, shade\.$"):
         whole(table({"size": ["1"], "shade": ["red"]}, targets=YES_NO[:1]), fitted)
+
+
+def test_sequences_are_scaled_by_their_real_steps_and_padding_is_zero() -> None:
+    inputs = np.array([[[1.0], [3.0], [99.0]], [[5.0], [-99.0], [7.0]]])
+    rows = Rows(inputs, np.array(["a", "b"], dtype=object), "sequence", "class", lengths=np.array([2, 1]))
+    fitted = Preprocessing.fit(rows, np.arange(2), "standard")
+    deviation = np.std([1, 3, 5])
+    assert fitted.mean is not None and fitted.mean.ravel() == pytest.approx([3]) and fitted.scale is not None
+    assert fitted.inputs(rows, np.arange(2))[..., 0] == pytest.approx(np.array([[-2, 0, 0], [2, 0, 0]]) / deviation)
+
+
+def tokens(inputs: list[list[int]], lengths: list[int]) -> Rows:
+    random = np.array(["a", "b"] * (len(inputs) // 2), dtype=object)
+    return Rows(np.array(inputs), random, "tokens", "class", lengths=np.array(lengths), vocabulary=5)
+
+
+def test_a_token_beyond_the_vocabulary_is_named_where_it_is_no_padding() -> None:
+    inputs = [[1, 0, 9], [4, 4, 5]]
+    fitted = Preprocessing.fit(tokens(inputs, [2, 2]), np.arange(2), "standard")
+    assert fitted.inputs(tokens(inputs, [2, 2]), np.arange(2)).tolist() == [[1, 0, 0], [4, 4, 0]]
+    with pytest.raises(DataError, match="row 2, token 5 at step 3 is not in the vocabulary of 5: its tokens are 0 to 4"):
+        fitted.inputs(tokens(inputs, [2, 3]), np.arange(2))
+
+
+def test_lengths_are_part_of_the_fingerprint() -> None:
+    found = {prepared(tokens([[1, 0]] * 20, [length] * 20)).fingerprint for length in (1, 2)}
+    assert len(found) == 2
+
+
+def test_a_source_may_split_its_rows_itself() -> None:
+    rows = numbers(np.random.RandomState(0).randn(10, 2))
+    own = {"train": np.array([7, 1, 3]), "validation": np.array([0, 2])}
+    data = prepared(replace(rows, splits=own))
+    assert {name: batch.rows.tolist() for name, batch in data.splits.items()} == {"train": [7, 1, 3], "validation": [0, 2]}

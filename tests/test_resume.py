@@ -10,6 +10,7 @@ from tests.helpers import make_run
 from tests.killing import digest
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
+from trainkit.jobs.resuming import restored
 
 SETTINGS = {
     "model": {"name": "mlp", "hidden": [24], "dropout": 0.3, "batch_norm": True},
@@ -92,3 +93,9 @@ def test_batch_norms_running_means_are_part_of_the_network() -> None:
     run = make_run(SETTINGS)
     run.restore(content)
     assert go_on(run) != undisturbed
+
+
+def test_the_size_of_evaluation_batches_is_the_checkpoints() -> None:
+    run = make_run(SETTINGS)
+    again = restored(run.config, {**_copied(run.content()), "evaluation_batch": 7})
+    assert again.evaluator.batch_size == again.plan.evaluation_batch == 7 != run.plan.evaluation_batch

@@ -241,3 +241,26 @@ def test_the_scaler_is_needed() -> None:
     other = half()
     other.restore(content)
     assert other.scaler is not None and other.scaler.get_scale() == 1.0 and other.content()["scaler"]["_growth_tracker"] == 5
+
+
+def test_a_plateau_begins_anew_with_another_monitor_and_keeps_its_factor() -> None:
+    settings = {"schedule": {"name": "plateau", "patience": 1}, "training.evaluate_every": 2, "optimizer.lr": 1.0}
+    run = make_run({**settings, "training.early_stopping": {"monitor": "val_loss", "patience": 99}})
+    for _ in fit(run):
+        if run.state.schedule.get("factor", 1.0) < 1.0:
+            break
+    other = make_run({**settings, "training.early_stopping": {"monitor": "val_accuracy", "patience": 99}})
+    other.restore(run.content())
+    event = next(event for event in fit(other) if event.validation)
+    assert event.validation is not None
+    assert other.state.schedule == {**run.state.schedule, "best": event.validation["accuracy"], "stale": 0}
+
+
+def test_the_config_decides_an_optimizers_settings_also_after_a_resume() -> None:
+    run = make_run({"optimizer": {"name": "adamz", "patience": 3, "stagnation_period": 2}, "training.steps": 9})
+    list(fit(run))
+    run.optimizer.param_groups[0]["factor"] = 0.25
+    other = make_run({"optimizer": {"name": "adamz", "weight_decay": 0.5, "beta1": 0.8}, "training.steps": 9})
+    other.restore(run.content())
+    (first, *_) = other.optimizer.param_groups
+    assert (first["weight_decay"], first["betas"], first["factor"]) == (0.5, (0.8, 0.999), 0.25)
