@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from trainkit.config.reader import dump
-from trainkit.errors import Key
+from trainkit.errors import ConfigError, Key
 from trainkit.part import IsPath, Part, PathSetting, Settings, fault
 from trainkit.parts import families
 from trainkit.parts.loggers import AnyLogger, loggers
@@ -85,7 +86,8 @@ class Training(Settings):
     log_every: Count = 10
     """Steps between two records of the loss."""
     max_time: Annotated[float, Field(gt=0)] | Duration | None = None
-    """Stop after this time of training, resumes counted together: seconds, or text such as 90s, 30m, 1.5h; null: never."""
+    """Stop after this time of training: seconds, or text such as 90s, 30m, 1.5h; null: never. Resumes count together, from the
+    moment when it is set."""
     limit: Count | None = None
     """Train on at most so many rows of the training split; null: all."""
 
@@ -170,16 +172,27 @@ class Config(Settings):
             return self
         place = ("training", "early_stopping", "monitor")
         if stopping.monitor not in ("train_loss", "val_loss"):
-            found = [self.task] if self.task else [tasks.read(name) for name in ("classification", "regression", "multilabel")]
+            found = [self.task] if self.task else list(_tasks())
             known = ["train_loss", "val_loss", *(f"val_{measure}" for task in found for measure in task.measures)]
             if stopping.monitor not in known:
                 near = get_close_matches(stopping.monitor, known, 1)
                 mend = f"did you mean {near[0]}? There are" if near else "there are"
                 raise fault(place, f"{stopping.monitor!r} is not measured; {mend}: {', '.join(sorted(set(known)))}")
-        if self.split.validation == 0 and stopping.monitor.startswith("val_"):
+        if self.split.validation == 0 and not self.data.splits_itself and stopping.monitor.startswith("val_"):
             raise fault(
                 place, f"{stopping.monitor} needs a validation split, and split.validation is 0: use train_loss, or give a share"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Config:
+        """Where the steps are known without the data; else the run asks."""
+        if self.training.steps is not None:
+            try:
+                self.schedule.check(self.training.steps)
+            except ConfigError as error:
+                (problem,) = error.problems
+                raise fault(problem.key, f"{problem.message.rstrip('.')}. {(problem.suggestion or '').rstrip('.')}") from None
         return self
 
     def text(self) -> str:
@@ -204,6 +217,13 @@ class Config(Settings):
             if isinstance(part, family.base)
         }
         return {name: file.replace("\\", "/").rpartition("/")[2] for name, file in known.items() if name in used}
+
+
+def _tasks() -> Iterator[Any]:
+    """Every task that needs nothing said."""
+    for name in tasks.names():
+        with suppress(ValidationError):
+            yield tasks.read(name)
 
 
 def _parts(settings: Settings, key: Key) -> Iterator[tuple[Key, Part]]:

@@ -20,7 +20,7 @@ class Step(Schedule):
     def after_warmup(self, step: int, total: int) -> float:
         return float(self.gamma ** (step // max(1, steps(self.every, total))))
 
-    def check(self, total: int, per_epoch: int) -> None:
+    def check(self, total: int, per_epoch: int | None = None) -> None:
         super().check(total, per_epoch)
         left = total - steps(self.warmup, total)
         if isinstance(self.every, int) and self.every >= left:

@@ -9,6 +9,11 @@ from trainkit.spec import Rows, Target
 class Source(Part):
     """Where the rows come from."""
 
+    @property
+    def splits_itself(self) -> bool:
+        """Does it say which rows train, validate and test? Then the section `split` means nothing."""
+        return False
+
     def build(self, target: Target | None) -> Rows:
         """Read all rows. ``target`` is the kind that the task wants, None when the source shall find out.
 

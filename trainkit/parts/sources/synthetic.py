@@ -111,6 +111,10 @@ class Synthetic(Source):
     def _of_the_kind_only(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {key: value for key, value in dump(self).items() if value is not None}
 
+    @property
+    def splits_itself(self) -> bool:
+        return self.kind == "polynomial"
+
     def _own(self) -> dict[str, Any]:
         """What the kind is made from, nothing left out."""
         own = {key: getattr(self, key) for key in (*KINDS[self.kind], "seed")}
