@@ -31,7 +31,7 @@ class Schedule(Part):
         """The factor once warm, at ``step`` (from 0) of the ``total`` steps after the warm-up."""
         raise NotImplementedError
 
-    def check(self, total: int, per_epoch: int) -> None:
+    def check(self, total: int, per_epoch: int | None = None) -> None:
         """Raises ConfigError when this schedule is longer than the training of ``total`` steps, ``per_epoch`` in an epoch."""
         climb = steps(self.warmup, total)
         if climb > total:
@@ -51,9 +51,10 @@ def steps(amount: float, total: int) -> int:
     return amount if isinstance(amount, int) else round(amount * total)
 
 
-def too_long(key: str, what: str, count: int, per_epoch: int) -> ConfigError:
+def too_long(key: str, what: str, count: int, per_epoch: int | None) -> ConfigError:
     """The error of a setting whose ``count`` steps are more than there are."""
-    mend = f"Give fewer steps or a share such as 0.1, or train longer: {count} steps are {count / per_epoch:.3g} epochs."
+    epochs = f": {count} steps are {count / per_epoch:.3g} epochs" if per_epoch else ""
+    mend = f"Give fewer steps or a share such as 0.1, or train longer{epochs}."
     return ConfigError(f"{what}.", key=("schedule", key), suggestion=mend)
 
 
