@@ -177,7 +177,7 @@ def test_an_evaluation_looks_first() -> None:
     run = waiting(4, "training.evaluate_every=6", "training.log_every=1000")
     with pytest.raises(NumericError, match="one of the steps 1 to 6 "):
         list(fit(run))
-    assert run.state.step == 5 and run.state.best is None
+    assert run.state.step == 6 and run.state.best is None
 
 
 def test_good_steps_are_the_same_whether_numbers_are_read_or_not() -> None:

@@ -365,3 +365,16 @@ def test_a_model_that_is_no_network_is_named(config: Path, tmp_path: Path) -> No
     )
     with pytest.raises(ConfigError, match=r"gives int, not a torch\.nn\.Module"):
         train(config, {"model": "five"}, plugins=["five.py"])
+
+
+def test_a_run_that_its_time_limit_ended_off_the_grid_says_that_it_is_not_the_same_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(range(10**6))
+    monkeypatch.setattr("trainkit.engine.run.perf_counter", lambda: float(next(moments)))
+    for steps, said in ((5, "bit-exact no: the time limit ended it with an evaluation of its own"), (4, "bit-exact yes")):
+        settings = {"training.max_time": steps, "training.evaluate_every": 4, "loggers": [], "device": "cpu"}
+        result = train("configs/digits-mlp.yaml", settings, runs=tmp_path)
+        assert (result.status, result.steps) == ("time_limit", steps)
+        resume(result.run, {"training.max_time": steps + 3}, runs=tmp_path)
+        assert said in (Path(result.run) / "log.txt").read_text().splitlines()

@@ -596,3 +596,12 @@ def test_dropout_of_a_transformer_is_where_the_paper_has_it() -> None:
             module.register_forward_hook(lambda _module, _args, output: seen.append(output))
     network(torch.randn(20, 9, 5))
     assert [0.45 < (output == 0).float().mean() < 0.55 for output in seen] == [True] * 3  # entering, attention, feed-forward
+
+
+def test_relu_states_that_grow_without_bound_do_not_meet_the_padding() -> None:
+    network = RecurrentNetwork("rnn_relu", 1, 2, 1, 1)
+    with torch.no_grad():
+        network.get_parameter("layers.0.weight_hh_l0").copy_(3 * torch.eye(2))
+        network.get_parameter("layers.0.weight_ih_l0").fill_(1.0)
+    network(torch.ones(2, 120, 1), torch.tensor([2, 3])).sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())

@@ -233,6 +233,25 @@ def test_lengths_are_part_of_the_fingerprint() -> None:
 
 def test_a_source_may_split_its_rows_itself() -> None:
     rows = numbers(np.random.RandomState(0).randn(10, 2))
-    own = {"train": np.array([7, 1, 3]), "validation": np.array([0, 2])}
+    own: Any = {"train": np.array([7, 1, 3]), "validation": np.array([0, 2])}
     data = prepared(replace(rows, splits=own))
     assert {name: batch.rows.tolist() for name, batch in data.splits.items()} == {"train": [7, 1, 3], "validation": [0, 2]}
+
+
+SLIPS = [
+    ({"lengths": np.array([2] * 9 + [0])}, "row 10 a length of 0: lengths lie between 1 and the 2 steps"),
+    ({"lengths": np.array([3] + [1] * 9)}, "row 1 a length of 3"),
+    ({"kind": "tokens"}, "token ids, and no vocabulary"),
+    ({"targets": np.zeros(10)}, r"targets of shape \(10,\), and 1 target_names"),
+    ({"targets": np.zeros((10, 2))}, r"targets of shape \(10, 2\), and 1 target_names"),
+    ({"target_kind": "labels", "targets": np.full((10, 1), 2.0)}, "labels that are neither 0 nor 1"),
+    ({"targets": np.zeros((9, 1))}, "10 rows of inputs, and 9 of targets"),
+    ({"splits": {"test": np.arange(10)}}, "splits, and no row to train on"),
+]
+
+
+@pytest.mark.parametrize(("slip", "words"), SLIPS)
+def test_what_a_users_source_gets_wrong_is_said(slip: dict[str, Any], words: str) -> None:
+    rows = numbers(np.random.RandomState(0).randn(10, 2), **{"kind": "sequence", "targets": np.arange(10.0)[:, None], **slip})
+    with pytest.raises(DataError, match=f"the source gives {words}"):
+        prepared(rows)

@@ -18,7 +18,7 @@ from trainkit.spec import Batch, Spec
 
 CLASSES = Spec("table", (4,), 3, "class", classes=("a", "b", "c"), counts=(6, 3, 1))
 AMOUNTS = Spec("table", (4,), 2, "number", target_names=("p", "q"), center=(10.0, -2.0), scale=(3.0, 0.5))
-LABELS = Spec("table", (4,), 3, "labels", classes=("x", "y", "z"), counts=(5, 3, 1))
+LABELS = Spec("table", (4,), 3, "labels", classes=("x", "y", "z"), counts=(5, 3, 1), rows=7)
 TWO = Spec("table", (4,), 2, "class", classes=("no", "yes"), counts=(3, 7))
 TASKS = {"class": "classification", "number": "regression", "labels": "multilabel"}
 TORCH = torch.Generator().manual_seed(0)

@@ -264,3 +264,51 @@ def test_the_config_decides_an_optimizers_settings_also_after_a_resume() -> None
     other.restore(run.content())
     (first, *_) = other.optimizer.param_groups
     assert (first["weight_decay"], first["betas"], first["factor"]) == (0.5, (0.8, 0.999), 0.25)
+
+
+def test_averages_are_of_constrained_weights_and_penalties_of_unscaled_gradients() -> None:
+    run = make_run({**SGD, "training.ema": 0.5, "training.max_norm": 0.4})
+    expected = by_hand(make_run(SGD), 3, max_norm=0.4)
+    mean = weights(run)
+    for n, after in enumerate(expected, 1):
+        memory = min(0.5, (1 + n) / (10 + n))
+        mean = {name: memory * mean[name] + (1 - memory) * after[name] for name in mean}
+    list(islice(fit(run), 3))
+    assert run.averaged is not None
+    assert all(torch.allclose(p, mean[name], atol=1e-6) for name, p in run.averaged.named_parameters())
+
+    penalised, plain = (half({**SGD, "training.l1": l1}) for l1 in (0.01, 0.0))
+    before = weights(plain)
+    next(iter(fit(penalised)))
+    next(iter(fit(plain)))
+    for name, p in weights(plain).items():
+        penalty = 0.1 * 0.01 * before[name].sign() if p.ndim > 1 else 0.0
+        assert torch.allclose(weights(penalised)[name], p - penalty, atol=1e-6)
+
+
+def test_a_runs_test_metrics_are_those_of_its_averaged_weights_in_the_file(tmp_path: Any) -> None:
+    from trainkit import evaluate, train
+
+    changes = {"training.ema": 0.97, "training.epochs": 2, "loggers": [], "device": "cpu"}
+    result = train("configs/digits-mlp.yaml", changes, runs=tmp_path)
+    assert evaluate(result.run, runs=tmp_path)["metrics"] == result.test
+    plain = train("configs/digits-mlp.yaml", {**changes, "training.ema": None}, runs=tmp_path)
+    assert plain.test != result.test
+
+
+def test_a_resume_keeps_what_an_optimizer_writes_over_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some optimizers count their steps under a name that is among their defaults."""
+    build = type(make_run().config.optimizer).build
+
+    def counting(self: Any, network: Any) -> Any:
+        made = build(self, network)
+        made.defaults["k"] = made.param_groups[0]["k"] = 0
+        return made
+
+    monkeypatch.setattr(type(make_run().config.optimizer), "build", counting)
+    run = make_run()
+    run.optimizer.param_groups[0]["k"] = 7
+    for overrides, decay in (({}, 0.01), ({"optimizer.weight_decay": 0.3}, 0.3)):
+        other = make_run(overrides)
+        other.restore(run.content())
+        assert (other.optimizer.param_groups[0]["k"], other.optimizer.param_groups[0]["weight_decay"]) == (7, decay)

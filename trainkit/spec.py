@@ -64,6 +64,8 @@ class Spec:
     """Names of the classes, or of the labels."""
     counts: tuple[int, ...] = ()
     """Rows of each class, or with each label, in the training split."""
+    rows: int = 0
+    """Rows of the training split."""
     target_names: tuple[str, ...] = ("target",)
     center: tuple[float, ...] = ()
     """Mean of each numeric target on the training split, in its own unit: targets are trained standardised."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -30,6 +30,7 @@ def prepare(
 
     Raises DataError for an empty split, a class with too few rows, or a value that does not fit.
     """
+    _check(rows)
     labels = rows.targets if rows.target_kind == "class" else None
     index = dict(rows.splits or split(len(rows), labels, validation=validation, test=test, seed=seed))
     if train_rows is not None:
@@ -68,6 +69,34 @@ def _in(dtype: torch.dtype, targets: torch.Tensor) -> torch.Tensor:
     return targets.to(dtype) if targets.is_floating_point() else targets
 
 
+def _check(rows: Rows) -> None:
+    """What a source promises: a slip in one of the user's own shows here, not as a wrong answer. Raises DataError."""
+    if fault := next(_slips(rows), None):
+        mend = "Mend the source's build: see trainkit.spec.Rows for what it gives."
+        raise DataError(f"the source gives {fault}.", key=("data",), suggestion=mend)
+
+
+def _slips(rows: Rows) -> Iterator[str]:
+    count, targets, lengths = len(rows), rows.targets, rows.lengths
+    if len(rows.inputs) != count:
+        yield f"{len(rows.inputs)} rows of inputs, and {count} of targets"
+    if lengths is not None:
+        steps = rows.inputs.shape[1]
+        wrong = (lengths < 1) | (lengths > steps)
+        if wrong.any():
+            row = int(wrong.argmax())
+            yield f"row {row + 1} a length of {lengths[row]}: lengths lie between 1 and the {steps} steps"
+    if rows.kind == "tokens" and rows.vocabulary < 1:
+        yield "token ids, and no vocabulary"
+    if rows.target_kind != "class":
+        if targets.ndim != 2 or targets.shape[1] != len(rows.target_names):
+            yield f"targets of shape {targets.shape}, and {len(rows.target_names)} target_names: these name the columns"
+        elif rows.target_kind == "labels" and not np.isin(targets, (0, 1)).all():
+            yield "labels that are neither 0 nor 1"
+    if rows.splits is not None and not len(rows.splits.get("train", ())):
+        yield "splits, and no row to train on"
+
+
 def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:
     """The shapes and names that the training split shows."""
     outputs = len(preprocessing.classes) or len(preprocessing.center)
@@ -83,6 +112,7 @@ def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:
         rows.target_kind,
         classes=preprocessing.classes,
         counts=tuple(map(int, counts)),
+        rows=len(train),
         target_names=rows.target_names,
         center=preprocessing.center,
         scale=preprocessing.spread,

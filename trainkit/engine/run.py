@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
+from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.data.batches import Batches
 from trainkit.data.randomness import key
@@ -22,6 +23,7 @@ from trainkit.engine.hardware import Hardware, processor
 from trainkit.engine.state import State
 from trainkit.engine.summary import multiply_adds, summary
 from trainkit.errors import CheckpointError, ConfigError, NumericError, SetupError
+from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
 from trainkit.spec import Batch, Data, Spec, SplitName
 
@@ -55,6 +57,12 @@ class Plan:
         training, stopping = config.training, config.training.early_stopping
         monitor = stopping.monitor if stopping else "val_loss" if validated else None
         metric = (monitor or "").partition("_")[2]
+        if not validated and (monitor or "").startswith("val_"):
+            raise ConfigError(
+                f"{monitor} needs a validation split, and the data has none.",
+                key=("training", "early_stopping", "monitor"),
+                suggestion="Use train_loss, or give split.validation a share.",
+            )
         return cls(
             steps=training.steps or (training.epochs or 0) * per_epoch,
             per_epoch=per_epoch,
@@ -113,7 +121,7 @@ class Run:
         _check_norms(network, batches.smallest(plan.accumulate))
         _check_kernels(network, task, hardware, next(batches.between(0, 1)))
         # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
-        averaged = copy.deepcopy(network) if plan.ema else None
+        averaged = _copied(network, hardware) if plan.ema else None
         return cls(
             config,
             data,
@@ -134,6 +142,10 @@ class Run:
         self._text = self.config.text()  # writing YAML takes longer than a small step
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._weights = [p for p in self._parameters if p.ndim > 1]  # not biases and norms
+        if self.averaged is not None:  # walking through the modules takes longer than averaging them
+            self._means: list[Tensor] = [*self.averaged.parameters()]
+            self._learnt: list[Tensor] = [*self.network.parameters()]
+            self._buffers = list(zip(self.averaged.buffers(), self.network.buffers(), strict=True))
         self._waits = self.hardware.device.type != "cpu"  # reading a number would wait for the device
         # Fused optimizers leave a bad update out by themselves; Apple's kernels don't read found_inf.
         self._skips = bool(getattr(self.optimizer, "_step_supports_amp_scaling", False)) and self.hardware.device.type != "mps"
@@ -158,9 +170,8 @@ class Run:
 
     @property
     def taken_rate(self) -> float:
-        """The rate of the last step: what the schedule gave, times what the optimizer makes of it (AdamZ)."""
-        group = self.optimizer.param_groups[0]
-        return float(group["lr"] * group.get("factor", 1.0))
+        """The rate of the last step: what the schedule gave, and what the optimizer made of it."""
+        return self.config.optimizer.rate_taken(self.optimizer)
 
     def reseed(self, step: int, piece: int) -> None:
         """Dropout is a function of the position too."""
@@ -211,13 +222,15 @@ class Run:
 
     def judge(self) -> tuple[dict[str, float], dict[str, float] | None, bool]:
         """Evaluate now: means of training since the last time, metrics of validation, and whether they are the best."""
+        self.check()
         train = self.state.take_means()
         validation = self.evaluator(self.data["validation"]).metrics if "validation" in self.data else None
         plan, state = self.plan, self.state
         known = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in (validation or {}).items()}
-        if state.monitor not in (None, plan.monitor):  # a resume may change it, and the numbers of two metrics don't compare
+        heard = plan.monitor or "train_loss"
+        if state.schedule and (state.monitor or "train_loss") != heard:  # changed by a resume: two metrics don't compare
             state.schedule = {**state.schedule, "best": None}
-        state.schedule = self.config.schedule.hear(state.schedule, known[plan.monitor or "train_loss"], plan.higher)
+        state.schedule = self.config.schedule.hear(state.schedule, known[heard], plan.higher)
         if plan.monitor is None:
             return train, validation, False
         return train, validation, state.judge(known, plan.monitor, plan.higher, plan.min_delta)
@@ -283,22 +296,35 @@ class Run:
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Become the run that `content` wrote. Raises CheckpointError when it does not fit."""
-        # What an optimizer does not list among its defaults is no setting but its own state.
-        settings = [{k: v for k, v in group.items() if k in self.optimizer.defaults} for group in self.optimizer.param_groups]
         load_weights(self.network, content["network"])
         if self.averaged is not None:
             load_weights(self.averaged, content["ema"])
         try:
+            before = read_text(content["config"], "the checkpoint").value
+            settings = self._changed_settings(before["optimizer"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.state.restore(content["state"])
+            if before["schedule"]["name"] != self.config.schedule.name:
+                self.state.schedule = {}  # what another schedule remembers means nothing to this one
             if self.scaler is not None:
                 self.scaler.load_state_dict(content["scaler"])
             self.seconds = float(content["seconds"])
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise CheckpointError(f"the checkpoint's optimizer or state does not fit this config: {error}.") from error
-        for group, mine in zip(self.optimizer.param_groups, settings, strict=True):
-            group.update(mine)  # the config decides, also where a resume changed it
+        for group, changed in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(changed)
         self._looked = self.state.step
+
+    def _changed_settings(self, before: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of each group of the optimizer, what the config says otherwise than ``before``: all else there may be state."""
+        groups = self.optimizer.param_groups
+        if before == self.config.model_dump(mode="json")["optimizer"]:
+            return [{} for _ in groups]
+        old = optimizers.read(before).build(self.network).param_groups
+        return [
+            {key: value for key, value in now.items() if key != "params" and (key not in was or was[key] != value)}
+            for was, now in zip(old, groups, strict=True)
+        ]
 
     def _refuse_bad(self, step: int, loss: Tensor, norm: Tensor | None, batch: Batch) -> None:
         checked = loss if norm is None or self.scaler is not None else loss + norm  # in fp16 a gradient may overflow
@@ -307,7 +333,7 @@ class Run:
             self._unread += bad
             if self._skips:
                 self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # fused optimizers skip by it
-            if self.due_log(step) or self.due_evaluation(step) or not self._skips:
+            if self.due_log(step) or not self._skips:
                 self.check(step)
         elif not isfinite(checked.item()):  # on a CPU .item() waits for nothing
             raise NumericError(self._bad_news(f"step {step}", loss, batch), suggestion=_CURE)
@@ -323,8 +349,8 @@ class Run:
         if self.averaged is None or self.plan.ema is None:
             return
         memory = min(self.plan.ema, (1 + step) / (10 + step))  # short at first: the first weights are noise
-        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - memory)
-        for mean, now in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
+        torch._foreach_lerp_(self._means, self._learnt, 1 - memory)
+        for mean, now in self._buffers:
             mean.copy_(now)
 
     def _norm(self, step: int) -> Tensor | None:
@@ -391,6 +417,10 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
         raise CheckpointError(f"the checkpoint's weights do not fit the model of its config: {what}") from error
 
 
+def _copied(network: nn.Module, hardware: Hardware) -> nn.Module:
+    return copy.deepcopy(network).to(hardware.device)  # .to() lays an RNN's weights into one buffer again, for cuDNN
+
+
 def _check_norms(network: nn.Module, smallest: int) -> None:
     norms = nn.modules.batchnorm._BatchNorm
     if smallest == 1 and any(isinstance(module, norms) for module in network.modules()):
@@ -408,7 +438,7 @@ def _check_kernels(network: nn.Module, task: BuiltTask, hardware: Hardware, batc
     few = batch.part(0, 2)
     try:
         with hardware.autocast():
-            loss = task(copy.deepcopy(network), few)["loss"]
+            loss = task(_copied(network, hardware), few)["loss"]
         loss.backward()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         words = str(error).splitlines()[0]

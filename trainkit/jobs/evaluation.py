@@ -155,7 +155,7 @@ def config_of(
         )
     written = read_file(run.config)
     tree["data"] = written.value.get("data")
-    return build(replace(written, value=tree), folder=run.path, name="run").config
+    return build(replace(written, value=tree), folder=run.path, name="run", environment=False).config
 
 
 def _with_data(loaded: Loaded, document: Document, files: list[Key], data: str | Path) -> Config:
@@ -176,7 +176,8 @@ def hardware_of(content: Mapping[str, Any], device: str | None) -> Hardware:
         found = Hardware.choose("auto", "fp32").device.type
         device = torch_type(was["device"]) if torch_type(was["device"]) in (found, "cpu") else "auto"
     same = torch_type(device) == torch_type(was["device"])
-    return Hardware.choose(device, was["precision"] if same or was["precision"] != "bf16" else "auto")
+    elsewhere = "auto" if was["precision"] in ("bf16", "fp16") else was["precision"]
+    return Hardware.choose(device, was["precision"] if same else elsewhere)
 
 
 def torch_type(device: str) -> str:

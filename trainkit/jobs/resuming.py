@@ -10,7 +10,7 @@ from typing import Any
 
 from trainkit.config.loading import Loaded, as_arguments, build
 from trainkit.config.reader import read_file, read_text
-from trainkit.config.tree import Config
+from trainkit.config.tree import Config, Training
 from trainkit.engine.hardware import Hardware, prepared
 from trainkit.engine.run import Run
 from trainkit.errors import CheckpointError, ConfigError, DataError, dotted
@@ -40,8 +40,6 @@ REASONS = {
     "task": "the loss so far would mean something else",
     "optimizer.name": "its state would not fit",
     "optimizer.decay_all": "its state would not fit",
-    "optimizer.momentum": "its state would not fit",
-    "optimizer.centered": "its state would not fit",
     "precision": "the numbers so far have another",
     "training.batch_size": "a step would be other rows",
     "training.accumulate": "the pieces of a step would be others",
@@ -215,7 +213,8 @@ def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[st
         if before.get(key) == after.get(key) or key in ("name", "plugins"):
             continue
         words = f"{_short(before.get(key))} → {_short(after.get(key))}"
-        reason = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), None)
+        reasons = REASONS | {f"optimizer.{name}": REASONS["optimizer.name"] for name in config.optimizer.fixed}
+        reason = next((why for start, why in reasons.items() if key == start or key.startswith(f"{start}.")), None)
         free = any(key == start or key.startswith(f"{start}.") for start in FREE)
         if key not in files and (reason is not None or not free):
             why = reason or "the training so far depends on it"
@@ -277,5 +276,8 @@ def _opening(run: Run, content: Mapping[str, Any] | None, folder: RunFolder, cha
         )
     if content is not None:
         differing = list(differences(content, run.hardware))
+        limit = Training.model_validate(_tree(content)["training"]).max_seconds
+        if limit is not None and content["seconds"] >= limit and state.step % plan.evaluate_every:
+            differing.append("the time limit ended it with an evaluation of its own")
         telling = [key for key in changed if not key.startswith(SILENT)]
         yield f"bit-exact {'no: ' + ', '.join(differing) if differing else 'no: settings changed' if telling else 'yes'}"

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from trainkit.networks._layers import dense
 from trainkit.networks._steps import Pooling, embedding, pooled, stepwise
@@ -78,12 +79,13 @@ class RecurrentNetwork(nn.Module):
         direction each row is moved to the end of its padding. On a CPU, PackedSequence takes as long or longer, and three
         times as long for one direction alone, which needs none of this (github.com/pytorch/pytorch/issues/149194).
         """
+        if real is not None and getattr(layer, "nonlinearity", "") == "relu":
+            return _packed(layer, steps, real)
         if real is None or not self.bidirectional:
-            read: Tensor = layer(steps)[0]
-            return read
+            return _run(layer, steps)
         rows, places = torch.arange(len(steps), device=steps.device)[:, None], torch.arange(steps.shape[1], device=steps.device)
         lengths, count = real.sum(dim=1, keepdim=True), len(places)
-        forward, backward = layer(torch.cat([steps, steps[rows, (places + lengths) % count]]))[0].chunk(2)
+        forward, backward = _run(layer, torch.cat([steps, steps[rows, (places + lengths) % count]])).chunk(2)
         return torch.cat([forward[..., : self.hidden], backward[rows, (places - lengths) % count, self.hidden :]], dim=2)
 
     def _pooled(self, steps: Tensor, real: Tensor | None) -> Tensor:
@@ -93,6 +95,23 @@ class RecurrentNetwork(nn.Module):
             return found
         # Each direction's own last step has read everything: the backward one ends at the first.
         return torch.cat([found[:, : self.hidden], steps[:, 0, self.hidden :]], dim=1)
+
+
+def _run(layer: nn.Module, steps: Tensor) -> Tensor:
+    """Under autocast cuDNN's recurrent layers always take fp16, whose range is small, also where bf16 was asked for: then fp32."""
+    if steps.is_cuda and torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda") == torch.bfloat16:
+        with torch.autocast("cuda", enabled=False):
+            full: Tensor = layer(steps.float())[0]
+        return full
+    found: Tensor = layer(steps)[0]
+    return found
+
+
+def _packed(layer: nn.Module, steps: Tensor, real: Tensor) -> Tensor:
+    """Without computing the padding: unbounded relu states may overflow there, and 0 × infinity is a gradient of NaN."""
+    lengths = real.sum(dim=1).cpu()
+    packed = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
+    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=steps.shape[1])[0]
 
 
 def _initialised(layer: nn.RNNBase) -> nn.RNNBase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -41,7 +42,7 @@ class TransformerNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = embedding(vocabulary, width) if vocabulary else initialise(nn.Linear(inputs, width))
-        self.scale = width**0.5 if vocabulary else 1.0  # to variance 1, as section 3.4 of the paper has it
+        self.scale = width**0.5 if vocabulary else None  # to variance 1, as section 3.4 of the paper has it
         # Learned positions begin small, as BERT's (Devlin et al. 2019, arXiv 1810.04805): first comes what stands there.
         self.positions = nn.Parameter(torch.randn(longest, width) * 0.02) if positions == "learned" else None
         self.cls = nn.Parameter(torch.randn(width)) if pooling == "cls" else None
@@ -60,7 +61,8 @@ class TransformerNetwork(nn.Module):
         more steps than learned positions know.
         """
         steps, real = stepwise(inputs, lengths)
-        steps = self.embedding(steps) * self.scale
+        steps = self.embedding(steps)
+        steps = steps if self.scale is None else steps * self.scale
         steps = steps + self._positions(steps)
         if self.cls is not None:
             steps = torch.cat([self.cls.expand(len(steps), 1, -1), steps], dim=1)
@@ -140,6 +142,7 @@ class SelfAttention(nn.Module):
         return outputs
 
 
+@lru_cache(maxsize=16)  # some six small kernels at each call otherwise
 def sinusoids(count: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Sines and cosines of wavelengths from 2π to 10 000 · 2π in turn, (count, width) (section 3.5 of the paper)."""
     places, even = torch.arange(count, dtype=dtype, device=device), torch.arange(0, width, 2, dtype=dtype, device=device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -23,6 +23,13 @@ class Optimizer(Part):
     """How strongly weights are pulled to zero: so much of themselves is added to their gradient."""
     decay_all: bool = False
     """Decay biases and the weights of norms too. They are left alone by default: they have one dimension and don't overfit."""
+
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Settings, besides name and decay_all, that a resumed run can't change: its state follows from them."""
+
+    def rate_taken(self, optimizer: torch.optim.Optimizer) -> float:
+        """The rate of the last step: the one that the loop gave, unless the optimizer makes another of it."""
+        return float(optimizer.param_groups[0]["lr"])
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """An optimizer over the network's trainable parameters."""

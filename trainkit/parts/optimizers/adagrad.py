@@ -22,6 +22,7 @@ class Adagrad(TorchOptimizer):
     eps: float = Field(default=1e-10, gt=0, le=1)
     """Added to the divisor."""
     torch_name: ClassVar[str] = "Adagrad"
+    fixed: ClassVar[tuple[str, ...]] = ("initial_accumulator_value",)
     fused_on: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
     def arguments(self) -> dict[str, Any]:

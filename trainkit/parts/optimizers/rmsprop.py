@@ -24,6 +24,7 @@ class RMSprop(TorchOptimizer):
     eps: float = Field(default=1e-8, gt=0, le=1)
     """Added to the divisor."""
     torch_name: ClassVar[str] = "RMSprop"
+    fixed: ClassVar[tuple[str, ...]] = ("momentum", "centered")
 
     def arguments(self) -> dict[str, Any]:
         return {"alpha": self.alpha, "momentum": self.momentum, "centered": self.centered, "eps": self.eps}
