@@ -226,3 +226,18 @@ def test_huge_outputs_give_a_finite_loss(name: str, target: str, count: int) -> 
 def test_settings_that_no_loss_has(settings: Any) -> None:
     with pytest.raises(ValueError, match=r"gamma|margin|p\n"):
         losses.read(settings)
+
+
+@pytest.mark.parametrize(("loss", "words"), [
+    (lambda outputs, targets: outputs.square().sum(dim=1), r"gives a tensor of shape \(4,\), not the mean"),
+    (lambda outputs, targets: 1.0, "gives float, not the mean"),
+    (lambda outputs, targets: outputs.mean().detach(), "gives a number that does not depend on the outputs"),
+])  # fmt: skip
+def test_a_users_loss_that_is_no_mean_is_said(loss: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tasks.read("regression")
+    monkeypatch.setattr(type(task.loss), "build", lambda self, class_weights: loss)  # type: ignore[attr-defined]
+    built = task.build(Spec("table", (3,), 1, "number", center=(0.0,), scale=(1.0,)))
+    batch = Batch(torch.randn(4, 3), torch.randn(4, 1), torch.arange(4))
+    with pytest.raises(ConfigError, match=words) as caught:
+        built(torch.nn.Linear(3, 1), batch)
+    assert caught.value.problems[0].key == ("task", "loss")

@@ -1,5 +1,6 @@
 """The pictures: drawn, not empty, and of the numbers given."""
 
+import numpy as np
 import torch
 
 from trainkit.report import plots
@@ -28,5 +29,7 @@ def test_curves_have_a_line_for_each_number() -> None:
     records = [{"kind": "evaluation", "step": n, "train_loss": 1 / n, "val_loss": 2 / n, "val_accuracy": 0.5} for n in (1, 2, 3)]
     figure = plots.curves(records, best_step=2)
     assert figure is not None
-    assert {line.get_label() for axes in figure.axes for line in axes.lines} == {"train_loss", "val_loss", "val_accuracy", "best"}
+    assert {line.get_label() for line in figure.axes[0].lines} == {"train_loss", "val_loss", "best"}
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "val_accuracy"]
+    assert np.asarray(figure.axes[1].lines[0].get_ydata()).tolist() == [0.5, 0.5, 0.5]
     assert plots.curves([], 0) is None

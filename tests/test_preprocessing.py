@@ -241,8 +241,14 @@ def test_a_source_may_split_its_rows_itself() -> None:
 SLIPS = [
     ({"lengths": np.array([2] * 9 + [0])}, "row 10 a length of 0: lengths lie between 1 and the 2 steps"),
     ({"lengths": np.array([3] + [1] * 9)}, "row 1 a length of 3"),
-    ({"kind": "tokens"}, "token ids, and no vocabulary"),
-    ({"targets": np.zeros(10)}, r"targets of shape \(10,\), and 1 target_names"),
+    ({"kind": "tokens", "inputs": np.zeros((10, 2), int)}, "token ids, and no vocabulary"),
+    ({"targets": np.zeros(10)}, r"targets of shape \(10,\): .* so write targets\[:, None\]"),
+    ({"kind": "tabel"}, "the kind 'tabel': there are table, image, sequence, tokens"),
+    ({"target_kind": "numbers"}, "the target_kind 'numbers': there are class, number, labels"),
+    ({"targets": [1.0] * 10}, "targets as list"),
+    ({"inputs": [[1.0]] * 10}, "inputs as list"),
+    ({"kind": "image"}, r"inputs of shape \(10, 2, 1\) and type float64: kind image has 4 dimensions"),
+    ({"inputs": np.full((10, 2, 1), "a")}, "inputs of shape .* and type <U1"),
     ({"targets": np.zeros((10, 2))}, r"targets of shape \(10, 2\), and 1 target_names"),
     ({"target_kind": "labels", "targets": np.full((10, 1), 2.0)}, "labels that are neither 0 nor 1"),
     ({"targets": np.zeros((9, 1))}, "10 rows of inputs, and 9 of targets"),
@@ -252,6 +258,6 @@ SLIPS = [
 
 @pytest.mark.parametrize(("slip", "words"), SLIPS)
 def test_what_a_users_source_gets_wrong_is_said(slip: dict[str, Any], words: str) -> None:
-    rows = numbers(np.random.RandomState(0).randn(10, 2), **{"kind": "sequence", "targets": np.arange(10.0)[:, None], **slip})
+    sound = numbers(np.random.RandomState(0).randn(10, 2, 1), kind="sequence", targets=np.arange(10.0)[:, None])
     with pytest.raises(DataError, match=f"the source gives {words}"):
-        prepared(rows)
+        prepared(replace(sound, **slip))

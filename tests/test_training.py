@@ -16,6 +16,7 @@ from trainkit.engine import run as engine
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
+from trainkit.engine.summary import count, summary
 from trainkit.errors import ConfigError, NumericError, SetupError
 from trainkit.jobs.building import TASKS, read_data
 from trainkit.jobs.result import Result
@@ -312,3 +313,25 @@ def test_a_resume_keeps_what_an_optimizer_writes_over_its_own_settings(monkeypat
         other = make_run(overrides)
         other.restore(run.content())
         assert (other.optimizer.param_groups[0]["k"], other.optimizer.param_groups[0]["weight_decay"]) == (7, decay)
+
+
+def test_another_monitor_has_its_whole_patience() -> None:
+    stopping = {"monitor": "val_loss", "patience": 2, "min_delta": 9.0}
+    settings = {"training.evaluate_every": 2, "training.epochs": 1}
+    run = make_run({**settings, "training.early_stopping": stopping})
+    assert list(fit(run))[-1].step == 6 and run.done
+    other = make_run({**settings, "training.early_stopping": {**stopping, "monitor": "val_accuracy"}})
+    other.restore(run.content())
+    assert not other.done and [event.step for event in fit(other)] == [7, 8, 9, 10, 11, 12]
+
+
+def test_a_batch_of_all_rows_has_no_more_pieces_than_rows() -> None:
+    with pytest.raises(ConfigError, match="a batch of 40 rows cannot be cut into 41 pieces"):
+        make_run({"training.batch_size": "all", "training.limit": 40, "training.accumulate": 41})
+
+
+@pytest.mark.parametrize("settings", ["pooling: cls", "positions: learned", "pooling: cls, positions: learned, norm: post"])
+def test_the_layers_of_the_summary_hold_every_parameter(settings: str) -> None:
+    run = make_run([f"model={{name: transformer, width: 8, heads: 2, layers: 1, {settings}}}"])
+    layers = summary(run.network, run.data["train"].part(0, 2))
+    assert sum(layer.parameters for layer in layers) == count(run.network)[0] == sum(layer.trainable for layer in layers)

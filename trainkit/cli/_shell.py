@@ -45,7 +45,8 @@ def run(work: Callable[[], Any], *, as_json: bool, debug: bool) -> Any:
     except TrainkitError as error:
         fail(error, as_json, debug)
     except KeyboardInterrupt:
-        tell([Problem("Stopped at once. What was saved before is whole; `trainkit resume` goes on from there.")], 130, as_json)
+        words = "Stopped at once. Where a training had begun, its last checkpoint is whole: `trainkit resume` goes on from there."
+        tell([Problem(words)], 130, as_json)
     except RecursionError as error:
         leave(unexpected(error, as_json, debug))
     except OSError as error:
@@ -135,8 +136,19 @@ def unexpected(error: BaseException, as_json: bool, debug: bool) -> int:
         )
     else:
         traceback.print_exception(error)
-        print("\nThis was not foreseen: a bug in trainkit, or in a part of your own.", file=sys.stderr)
+        print(f"\nThis was not foreseen: {_blame(error)}.", file=sys.stderr)
     return 1
+
+
+def _blame(error: BaseException) -> str:
+    """The line of a part from outside that the failure went through last, if it did."""
+    from trainkit.parts import families
+
+    outside = {file for family in families().values() for file in family.plugin_of.values()}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in outside]
+    if frames:
+        return f"it comes from a part of your own, {frames[-1].filename}, line {frames[-1].lineno}"
+    return "a bug in trainkit, or in a part of your own"
 
 
 def quoted(path: str) -> str:

@@ -81,9 +81,9 @@ def finish(result: Result, as_json: bool, screen: Any, plugins: list[str]) -> No
         speed = f", {result.samples_per_second:,.0f} rows/s" if result.samples_per_second else ""
         screen.say(f"took      {result.seconds['total']:.1f} s ({result.seconds['train']:.1f} s training{speed})")
     runs = _shell.quoted(os.path.dirname(result.run) or ".")
-    longer = "training.early_stopping=null" if result.status == "early_stopped" else result.longer
     split = "" if result.test else " --split validation" if result.validation else " --split train"
-    for n, line in enumerate((f"trainkit eval {run}{split}", f"tensorboard --logdir {runs}", f"trainkit resume {run} {longer}")):
+    lines = (f"trainkit eval {run}{split}", f"tensorboard --logdir {runs}", f"trainkit resume {run} {result.longer}")
+    for n, line in enumerate(lines):
         screen.say(f"{'' if n else 'next':<10}{line}")
 
 

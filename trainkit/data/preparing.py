@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from trainkit.data.preprocessing import Preprocessing
 from trainkit.data.splitting import limit, split
 from trainkit.errors import DataError
-from trainkit.spec import Batch, Data, Rows, Spec, SplitName
+from trainkit.spec import Batch, Data, Kind, Rows, Spec, SplitName, Target
 
 
 def prepare(
@@ -77,9 +77,22 @@ def _check(rows: Rows) -> None:
 
 
 def _slips(rows: Rows) -> Iterator[str]:
-    count, targets, lengths = len(rows), rows.targets, rows.lengths
-    if len(rows.inputs) != count:
-        yield f"{len(rows.inputs)} rows of inputs, and {count} of targets"
+    targets, lengths = rows.targets, rows.lengths
+    if rows.kind not in get_args(Kind):
+        yield f"the kind {rows.kind!r}: there are {', '.join(get_args(Kind))}"
+    if rows.target_kind not in get_args(Target):
+        yield f"the target_kind {rows.target_kind!r}: there are {', '.join(get_args(Target))}"
+    if not isinstance(targets, np.ndarray):
+        yield f"targets as {type(targets).__name__}: they are a NumPy array"
+    if isinstance(rows.inputs, np.ndarray):
+        dimensions = {"table": 2, "image": 4, "sequence": 3, "tokens": 2}[rows.kind]
+        if rows.inputs.ndim != dimensions or rows.inputs.dtype.kind not in "iufb":
+            asked = f"kind {rows.kind} has {dimensions} dimensions of numbers, rows first"
+            yield f"inputs of shape {rows.inputs.shape} and type {rows.inputs.dtype}: {asked}"
+    elif not hasattr(rows.inputs, "columns"):
+        yield f"inputs as {type(rows.inputs).__name__}: they are a NumPy array, or a Polars frame of text"
+    if len(rows.inputs) != len(targets):
+        yield f"{len(rows.inputs)} rows of inputs, and {len(targets)} of targets"
     if lengths is not None:
         steps = rows.inputs.shape[1]
         wrong = (lengths < 1) | (lengths > steps)
@@ -89,7 +102,9 @@ def _slips(rows: Rows) -> Iterator[str]:
     if rows.kind == "tokens" and rows.vocabulary < 1:
         yield "token ids, and no vocabulary"
     if rows.target_kind != "class":
-        if targets.ndim != 2 or targets.shape[1] != len(rows.target_names):
+        if targets.ndim == 1:
+            yield f"targets of shape {targets.shape}: they are (rows, how many), so write targets[:, None]"
+        elif targets.ndim != 2 or targets.shape[1] != len(rows.target_names):
             yield f"targets of shape {targets.shape}, and {len(rows.target_names)} target_names: these name the columns"
         elif rows.target_kind == "labels" and not np.isin(targets, (0, 1)).all():
             yield "labels that are neither 0 nor 1"

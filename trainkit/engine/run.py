@@ -118,6 +118,12 @@ class Run:
         batches = Batches(data["train"], size, config.seed)
         plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data)
         config.schedule.check(plan.steps, plan.per_epoch)
+        if plan.accumulate > min(size, len(data["train"])):
+            raise ConfigError(
+                f"a batch of {min(size, len(data['train']))} rows cannot be cut into {plan.accumulate} pieces.",
+                key=("training", "accumulate"),
+                suggestion="Take fewer pieces.",
+            )
         _check_norms(network, batches.smallest(plan.accumulate))
         _check_kernels(network, task, hardware, next(batches.between(0, 1)))
         # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
@@ -127,7 +133,7 @@ class Run:
             data,
             network,
             task,
-            config.optimizer.build(network),
+            _optimizer(config, network),
             hardware,
             plan,
             State.new(hardware.device),
@@ -306,6 +312,8 @@ class Run:
             self.state.restore(content["state"])
             if before["schedule"]["name"] != self.config.schedule.name:
                 self.state.schedule = {}  # what another schedule remembers means nothing to this one
+            if self.state.monitor not in (None, self.plan.monitor):
+                self.state.stale = 0  # the patience that ran out was for another metric
             if self.scaler is not None:
                 self.scaler.load_state_dict(content["scaler"])
             self.seconds = float(content["seconds"])
@@ -415,6 +423,14 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
     except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         what = "; ".join(line.strip() for line in str(error).splitlines()[1:4]) or str(error)
         raise CheckpointError(f"the checkpoint's weights do not fit the model of its config: {what}") from error
+
+
+def _optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
+    made = config.optimizer.build(network)
+    if not isinstance(made, torch.optim.Optimizer):
+        what = f"the optimizer's build gives {type(made).__name__}, not a torch.optim.Optimizer."
+        raise ConfigError(what, key=("optimizer",), suggestion="Let it return the optimizer.")
+    return made
 
 
 def _copied(network: nn.Module, hardware: Hardware) -> nn.Module:

@@ -37,6 +37,9 @@ def summary(network: nn.Module, batch: Batch) -> list[Layer]:
 
         return hook
 
+    for name, module in network.named_modules():
+        own = [(f"{name}.{n}" if name else n, p) for n, p in module.named_parameters(recurse=False) if list(module.children())]
+        layers += [Layer(n, "Parameter", tuple(p.shape), p.numel(), p.numel() * p.requires_grad) for n, p in own]
     leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
     try:
@@ -48,9 +51,13 @@ def summary(network: nn.Module, batch: Batch) -> list[Layer]:
     return layers
 
 
+_NO_PRODUCT = ("Embedding", "Parameter")
+"""The one looks up, the other is mostly added."""
+
+
 def multiply_adds(layers: Iterable[Layer]) -> int:
     """Multiplications of one row's forward pass, nearly: each layer's parameters times the places where it applies them."""
-    return sum(layer.parameters * _places(layer.shape) for layer in layers if layer.kind != "Embedding")  # that one looks up
+    return sum(layer.parameters * _places(layer.shape) for layer in layers if layer.kind not in _NO_PRODUCT)
 
 
 def _places(shape: tuple[int, ...]) -> int:

@@ -23,6 +23,9 @@ TASKS: dict[Target, str] = {"class": "classification", "number": "regression", "
 def read_rows(config: Config) -> tuple[Rows, Config]:
     """All rows of the source, and the config with the task that their target asks for, where it was left out."""
     rows = config.data.build(config.task.target if config.task else None)
+    if not isinstance(rows, Rows):
+        what = f"the source's build gives {type(rows).__name__}, not trainkit.spec.Rows."
+        raise ConfigError(what, key=("data",), suggestion="Let it return Rows(inputs, targets, kind, target_kind).")
     if config.task is None:
         config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     return rows, config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from trainkit.engine.evaluation import evaluating
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
 from trainkit.engine.signals import Interruption
-from trainkit.errors import printable
+from trainkit.errors import NumericError, printable
 from trainkit.jobs.measuring import measure
 from trainkit.jobs.result import Result, clean
 from trainkit.parts.loggers import BuiltLogger
@@ -79,7 +79,12 @@ class Drive:
                 self._begin()
             first, began = run.state.step, perf_counter()
             if not run.done:
-                self._train(interruption)
+                try:
+                    self._train(interruption)
+                except NumericError as error:
+                    again = f"Then go on: trainkit resume {self.folder.shown} optimizer.lr={run.config.optimizer.lr / 10:g}"
+                    said = [p if p.key else replace(p, suggestion=f"{p.suggestion} {again}") for p in error.problems]
+                    raise NumericError(said) from error
             seconds = perf_counter() - began
             rows = (run.state.step - first) * run.plan.batch_size  # good to a part of one batch
             result = Result.of(run, self.folder)

@@ -195,6 +195,5 @@ def _check_minimum(facts: Mapping[str, Any], minimum: Mapping[str, float], lower
                 f"--min: {name} is better when it is lower, so a minimum is no gate.", suggestion="Use another metric."
             )
         if metrics[name] is None or metrics[name] < wanted:
-            raise GateError(
-                f"{name} is {metrics[name]}, below the minimum of {wanted:g} ({facts['split']} rows of {facts['checkpoint']})."
-            )
+            found = metrics[name] if metrics[name] is None else round(metrics[name], 4)
+            raise GateError(f"{name} is {found}, below the minimum of {wanted:g} ({facts['split']} rows of {facts['checkpoint']}).")

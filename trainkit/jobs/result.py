@@ -60,6 +60,8 @@ class Result:
         result.longer = _longer(run.config.training.steps, result.epochs)
         if status == "time_limit":
             result.longer = _LONGER
+        if status == "early_stopped":
+            result.longer = _more_patience(run.plan.patience)
         return result
 
     @classmethod
@@ -67,8 +69,10 @@ class Result:
         """What the record says that ended a run."""
         facts = {name: value for name, value in end.items() if name in cls.__dataclass_fields__}
         best = end["best"] and {**end["best"], "checkpoint": str(folder.best)}
-        steps = read_file(folder.config).value.get("training", {}).get("steps")
-        longer = _LONGER if end["status"] == "time_limit" else _longer(steps, end["epoch"])
+        training = read_file(folder.config).value.get("training", {})
+        longer = _LONGER if end["status"] == "time_limit" else _longer(training.get("steps"), end["epoch"])
+        if end["status"] == "early_stopped":
+            longer = _more_patience((training.get("early_stopping") or {}).get("patience", 10))
         return cls(**{**facts, "run": folder.shown, "epochs": end["epoch"], "steps": end["step"], "best": best, "longer": longer})
 
     def facts(self) -> dict[str, Any]:
@@ -84,6 +88,10 @@ class Result:
 
 
 _LONGER = "training.max_time=null"
+
+
+def _more_patience(patience: float) -> str:
+    return f"training.early_stopping.patience={2 * patience:g}"
 
 
 def _longer(steps: int | None, epochs: int) -> str:

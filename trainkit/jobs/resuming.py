@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from trainkit.config.loading import Loaded, as_arguments, build
-from trainkit.config.reader import read_file, read_text
+from trainkit.config.reader import flow, read_file, read_text
 from trainkit.config.tree import Config, Training
 from trainkit.engine.hardware import Hardware, prepared
 from trainkit.engine.run import Run
@@ -25,8 +26,8 @@ from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
 
 FREE = (
     "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
-    "training.clip", "training.l1", "training.max_norm", "training.max_time", "optimizer", "schedule", "checkpoint", "loggers",
-    "device", "threads", "deterministic",
+    "training.clip", "training.l1", "training.max_norm", "training.max_time", "task.metrics", "optimizer", "schedule",
+    "checkpoint", "loggers", "device", "threads", "deterministic",
 )  # fmt: skip
 """What may change in a resumed run."""
 SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "data.")
@@ -212,12 +213,11 @@ def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[st
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) == after.get(key) or key in ("name", "plugins"):
             continue
-        words = f"{_short(before.get(key))} → {_short(after.get(key))}"
+        words = f"{flow(before.get(key))} → {flow(after.get(key))}"
         reasons = REASONS | {f"optimizer.{name}": REASONS["optimizer.name"] for name in config.optimizer.fixed}
-        reason = next((why for start, why in reasons.items() if key == start or key.startswith(f"{start}.")), None)
-        free = any(key == start or key.startswith(f"{start}.") for start in FREE)
-        if key not in files and (reason is not None or not free):
-            why = reason or "the training so far depends on it"
+        nearest = max((start for start in (*FREE, *reasons) if key == start or key.startswith(f"{start}.")), key=len, default="")
+        if key not in files and nearest not in FREE:
+            why = reasons.get(nearest, "the training so far depends on it")
             raise ConfigError(
                 f"{key} can't change in a resumed run ({words}): {why}.",
                 key=tuple(key.split(".")),
@@ -226,16 +226,10 @@ def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[st
         yield key, words
 
 
-def _short(value: Any) -> str:
-    return "null" if value is None else str(value)
-
-
 def _flat(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping) and tree:
         for name, value in tree.items():
             yield from _flat(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(tree, list):
-        yield key, tuple(str(item) for item in tree)
     else:
         yield key, tree
 
@@ -246,19 +240,19 @@ def _check_there_is_more(run: Run, finished: bool) -> None:
     if state.step > plan.steps or (finished and state.step == plan.steps):
         raise ConfigError(
             f"this run has done {state.step:,} steps ({run.epoch(state.step)} epochs); the config asks for {plan.steps:,} steps.",
-            key=("training",),
+            key=("training", "steps" if run.config.training.steps else "epochs"),
             suggestion=f"Extend it: training.epochs={run.epoch(state.step) + 10}.",
         )
     if finished and run.out_of_time:
         raise ConfigError(
-            f"this run has trained for {run.seconds:.0f} s, and training.max_time allows {plan.max_seconds:g} s.",
-            key=("training",),
-            suggestion=f"Allow more: training.max_time={2 * plan.max_seconds:g}, or training.max_time=null.",
+            f"this run has trained for {run.seconds:.3g} s, and training.max_time allows {plan.max_seconds:g} s.",
+            key=("training", "max_time"),
+            suggestion=f"Allow more: training.max_time={ceil(2 * run.seconds)}, or training.max_time=null.",
         )
     if finished and run.done:
         raise ConfigError(
             f"this run stopped early, after {state.stale} evaluations without a better {plan.monitor}.",
-            key=("training",),
+            key=("training", "early_stopping", "patience"),
             suggestion=f"Allow more: training.early_stopping.patience={state.stale + 10}, or training.early_stopping=null.",
         )
 
@@ -269,7 +263,8 @@ def _opening(run: Run, content: Mapping[str, Any] | None, folder: RunFolder, cha
     yield f"resume    {folder.shown} {begins}"
     for key, words in changed.items():
         yield f"changed   {key}: {words}"
-    if {"training.epochs", "training.steps"} & set(changed) and run.config.schedule.name != "constant":
+    schedule = run.config.schedule
+    if {"training.epochs", "training.steps"} & set(changed) and not schedule.reacts and schedule.name != "constant":
         yield (
             f"schedule  {run.config.schedule.name} now runs over {plan.steps:,} steps: the rate goes on at "
             f"{run.rate(state.step):.4g}, not where the shorter one had brought it"

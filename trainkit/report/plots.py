@@ -76,7 +76,7 @@ def _labels(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figure:
         left = left + width
     axes.invert_yaxis()
     axes.set(xlabel="rows", title=title)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -102,27 +102,30 @@ def _residuals(spec: Spec, answered: Tensor, truth: Tensor, title: str) -> Figur
 
 
 def curves(records: Sequence[dict[str, Any]], best_step: int) -> Figure | None:
-    """Loss of training and validation, and each metric, by step. None when nothing was evaluated."""
+    """Loss of training and validation, and the first seven metrics, by step. None when nothing was evaluated."""
     evaluated = [record for record in records if record.get("kind") == "evaluation"]
     if not evaluated:
         return None
-    metrics = [name for name in evaluated[0] if name.startswith("val_") and name != "val_loss"]
-    figure = Figure(figsize=(5 * (1 + bool(metrics)), 3.8), layout="constrained")
-    panels = figure.subplots(1, 1 + bool(metrics), squeeze=False)[0]
+    metrics = [name for name in evaluated[0] if name.startswith("val_") and name != "val_loss"][:7]
+    wide = min(4, 1 + len(metrics))
+    high = -(-(1 + len(metrics)) // wide)
+    figure = Figure(figsize=(1 + 3.6 * wide, 3.4 * high), layout="constrained")
+    panels = figure.subplots(high, wide, squeeze=False).flatten()
+    for panel in panels[1 + len(metrics) :]:
+        panel.set_axis_off()
     steps = [record["step"] for record in evaluated]
     for name, color in (("train_loss", _BLUE), ("val_loss", _ORANGE)):
         if name in evaluated[0]:
             panels[0].plot(
                 steps, [record[name] for record in evaluated], color=color, label=name, marker="." if len(steps) < 40 else ""
             )
-    for name, color in zip(metrics, (_ORANGE, _BLUE, _GREY, "#009e73"), strict=False):
-        panels[1].plot(
-            steps, [record[name] for record in evaluated], color=color, label=name, marker="." if len(steps) < 40 else ""
-        )
-    for panel in panels:
+    for panel, name in zip(panels[1:], metrics, strict=False):  # a panel each: their scales have nothing in common
+        panel.plot(steps, [record[name] for record in evaluated], color=_ORANGE, marker="." if len(steps) < 40 else "")
+        panel.set(title=name)
+    for panel in panels[: 1 + len(metrics)]:
         if best_step:
-            panel.axvline(best_step, color=_GREY, linewidth=1, linestyle=":", label="best")
+            panel.axvline(best_step, color=_GREY, linewidth=1, linestyle=":", label="best" if panel is panels[0] else None)
         panel.set(xlabel="step")
-        panel.legend(frameon=False)
-    panels[0].set(ylabel="loss")
+    panels[0].set(title="loss")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

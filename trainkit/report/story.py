@@ -19,23 +19,31 @@ def opening(run: Run, threads: int) -> list[str]:
     sizes = " · ".join(f"{size:,} {name}" for name, size in splits.items())
     shape = "×".join(map(str, spec.shape))
     if spec.kind in ("sequence", "tokens"):
-        shape += " steps at most" if len(spec.shape) == 1 else ", steps first"
-    what = {"class": f"{len(spec.classes)} classes", "labels": f"{len(spec.classes)} labels"}.get(
-        spec.target, f"target {', '.join(spec.target_names)}"
-    )
+        most = " at most" if spec.varying else ""
+        of = f"{spec.vocabulary:,} tokens" if spec.kind == "tokens" else counted(spec.shape[1], "number")
+        shape = f"{counted(spec.shape[0], 'step')}{most} of {of}"
+    names = "one number" if spec.target_names == ("target",) else f"target {', '.join(spec.target_names)}"
+    what = {"class": f"{len(spec.classes)} classes", "labels": counted(len(spec.classes), "label")}.get(spec.target, names)
     total, trained = count(run.network)
     trains = "all trained" if trained == total else f"{trained:,} trained"
     assert config.task is not None
+    batch, patience = counted(min(plan.batch_size, splits["train"]), "row"), ""
+    if plan.patience != float("inf"):
+        patience = f"; at most {counted(int(plan.patience), 'evaluation')} without a better {plan.monitor}"
     return [
         f"data      {config.data.name}: {sizes} rows of {shape}; {what}",
         f"model     {config.model.name}: {total:,} parameters, {trains}",
         f"task      {config.task.name}, loss {getattr(config.task, 'loss', config.task).name}; optimizer {config.optimizer.name}, "
         f"lr {config.optimizer.lr:g}, {config.schedule.name}",
         f"device    {hardware.device} ({hardware.device_reason}), {hardware.precision} ({hardware.precision_reason}), "
-        f"{threads} thread{'s' * (threads > 1)}{' (the steps are small)' if threads == 1 and run.small else ''}",
-        f"training  {plan.steps:,} steps of {min(plan.batch_size, splits['train'])} rows, {plan.per_epoch:,} an epoch"
-        + (f"; at most {plan.patience:g} evaluations without a better {plan.monitor}" if plan.patience != float("inf") else ""),
+        f"{counted(threads, 'thread')}{' (the steps are small)' if threads == 1 and run.small else ''}",
+        f"training  {counted(plan.steps, 'step')} of {batch}, {plan.per_epoch:,} an epoch{patience}",
     ]
+
+
+def counted(number: int, word: str) -> str:
+    """``1 step``, ``2,000 steps``."""
+    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 class Rows:
@@ -52,7 +60,7 @@ class Rows:
         begin = f"epoch {event.epoch:{len(str(epochs))}}/{epochs}"
         if plan.evaluate_every != plan.per_epoch:
             begin = f"step {event.step:{len(str(plan.steps))}}/{plan.steps}"
-        cells = [f"{name} {value:.4f}{self._arrow(name, value)}" for name, value in numbers.items()]
+        cells = [f"{name} {figure(value)}{self._arrow(name, value)}" for name, value in numbers.items()]
         if event.improved:
             self.best = {**self.run.state.best_metrics}
         return "  ".join([begin, *cells]) + ("  ★" if event.improved else "")
@@ -76,18 +84,16 @@ def ending(run: Run, status: str) -> str:
     if plan.monitor and state.best is not None:
         best = f" Best: {plan.monitor} {state.best:.4g} at epoch {run.epoch(state.best_step)} (step {state.best_step})."
     if status == "early_stopped":
-        return (
-            f"Stopped early at epoch {run.epoch(state.step)}: {state.stale} evaluations without a better {plan.monitor}.{best} "
-            "(training.early_stopping=null turns this off.)"
-        )
+        waited = f"{counted(state.stale, 'evaluation')} without a better {plan.monitor}"
+        off = "(training.early_stopping=null turns this off.)"
+        return f"Stopped early at epoch {run.epoch(state.step)}: {waited}.{best} {off}"
     if status == "time_limit":
-        return f"Time is up: {run.seconds:.0f} s of training, at step {state.step:,} of {plan.steps:,}.{best}"
+        return f"Time is up: {run.seconds:.3g} s of training, at step {state.step:,} of {plan.steps:,}.{best}"
     if status == "interrupted":
-        return f"Interrupted at step {state.step} of {plan.steps}, saved.{best}"
-    still = (
-        " It was still getting better: more epochs may help." if best and state.best_step == state.step and plan.steps > 1 else ""
-    )
-    return f"Done: all {plan.steps:,} steps.{best}{still}"
+        return f"Interrupted at step {state.step:,} of {plan.steps:,}, saved.{best}"
+    better = best and state.best_step == state.step > plan.evaluate_every
+    still = " It was still getting better: more epochs may help." if better else ""
+    return f"Done: {'the step' if plan.steps == 1 else f'all {plan.steps:,} steps'}.{best}{still}"
 
 
 def measured(test: Mapping[str, float], baseline: Mapping[str, float], target: str) -> list[str]:
@@ -98,7 +104,12 @@ def measured(test: Mapping[str, float], baseline: Mapping[str, float], target: s
 
 def numbers(metrics: Mapping[str, Any]) -> str:
     """``accuracy 0.9741 · loss 0.0912``"""
-    return " · ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    return " · ".join(f"{name} {figure(value)}" for name, value in metrics.items())
+
+
+def figure(value: float) -> str:
+    """Four decimals; what rounds to zero has no sign."""
+    return f"{value:.4f}".replace("-0.0000", "0.0000")
 
 
 def details(figures: Mapping[str, Mapping[str, float]], most: int = 20) -> list[str]:

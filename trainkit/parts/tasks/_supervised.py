@@ -64,7 +64,19 @@ class BuiltSupervised:
                 suggestion="End it with spec.outputs numbers a row.",
             )
         exact = outputs if outputs.dtype.itemsize >= 4 else outputs.float()  # not every loss would leave bf16 by itself
-        return {"loss": self.loss(exact, batch.targets), "outputs": outputs}
+        loss = self.loss(exact, batch.targets)
+        if getattr(loss, "shape", None) != () or loss.requires_grad != exact.requires_grad:
+            raise self._no_loss(loss)
+        return {"loss": loss, "outputs": outputs}
+
+    def _no_loss(self, loss: Any) -> ConfigError:
+        what = f"a tensor of shape {tuple(loss.shape)}" if getattr(loss, "shape", None) else type(loss).__name__
+        what = "a number that does not depend on the outputs" if getattr(loss, "shape", None) == () else what
+        return ConfigError(
+            f"the loss {self.task.loss.name} gives {what}, not the mean over the rows as one tensor that gradients flow through.",
+            key=("task", "loss"),
+            suggestion="End it with .mean(), say, and leave .item() and .detach() out.",
+        )
 
     def weight(self, batch: Batch) -> int | Tensor:
         """Rows, or the sum of their classes' weights."""
