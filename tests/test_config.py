@@ -384,8 +384,15 @@ def test_every_setting_has_bounds(key: str, value: str, tmp_path: Path) -> None:
         ("loggers: jsonl", "3:10: loggers should be a list, such as [a, b], not 'jsonl'. Write [jsonl]."),
         ("seed: '3'", "3:7: seed should be a whole number, not '3'. Take the quotes off."),
         ("deterministic: no", "3:16: deterministic should be true or false, not 'no'. YAML's words are true and false."),
-        ("name: a/b", "3:7: name: 'a/b' is not allowed here. "
-            "Use the letters a to z, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first."),
+        ("name: a/b", "3:7: name should be text such as digits-mlp, not 'a/b'. Names the run's folder: "
+            "100 letters, digits, `_`, `-` or `.` at most, no `-` or `.` first; left out: the file's name."),
+        ("training: {max_time: soon}", "3:22: training.max_time should be a number greater than 0, text such as 90s, 30m or 1.5h, "
+            "or null, not 'soon'. Stop after this time of training: seconds, or text such as 90s, 30m, 1.5h; null: never."),
+        ("training: {max_time: '90'}", "3:22: training.max_time should be a number greater than 0, text such as 90s, 30m or 1.5h, "
+            "or null, not '90'. Take the quotes off."),
+        ("schedule: {warmup: -1}", "3:20: schedule.warmup should be a number at least 0, less than 1, "
+            "or a whole number at least 1, not -1."),
+        ("schedule: {warmup: 1.0}", "3:20: schedule.warmup should be less than 1 or a whole number, not 1.0."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_readable_sentence_at_its_place(text: str, message: str, tmp_path: Path) -> None:
@@ -425,7 +432,8 @@ device: gpu
         "There are: name, hidden, activation, batch_norm, dropout.",
         "a.yaml:5:17: optimizer.lr should be greater than 0, not -1.",
         "a.yaml:7:15: training.batch_size should be 'all' or a whole number, not true.",
-        "a.yaml:8:9: device: 'gpu' is not allowed here. Use auto, cpu, cuda, cuda:1 or mps.",
+        "a.yaml:8:9: device should be text such as auto, cpu, cuda, cuda:1 or mps, not 'gpu'. "
+        "What computes; auto: cuda where there is one, else mps, else cpu.",
     ]
 
 

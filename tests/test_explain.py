@@ -13,9 +13,10 @@ from trainkit.cli import main
 from trainkit.cli.explain import shown
 from trainkit.config.describing import in_words, settings_schema
 from trainkit.config.loading import build
-from trainkit.config.lookup import all_ways, describe_family, describe_part, explain, path_of
+from trainkit.config.lookup import describe_family, describe_part, explain
 from trainkit.config.reader import dump, read_text
 from trainkit.config.tree import Config
+from trainkit.config.ways import all_ways, path_of
 from trainkit.errors import ConfigError
 from trainkit.parts import families
 from trainkit.parts.models import models

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trainkit.config.loading import LEVELS, Loaded, build, load
-from trainkit.config.overrides import merge
+from trainkit.config.merging import merge
 from trainkit.config.reader import read_text
 from trainkit.errors import ConfigError, Problem
 

@@ -237,6 +237,17 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}:2:20: {again} registers model 'mine', but ")
 
 
+def test_a_plugin_may_build_on_a_part_that_was_not_imported_before(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from typing import Literal\nfrom trainkit.parts.models import models\nfrom trainkit.parts.models.mlp import MLP\n"
+        '@models.register\nclass Mine(MLP):\n    """Mine."""\n    name: Literal["mine"] = "mine"\n'
+    )
+    config(tmp_path, "data: digits\nplugins: [mine.py]\nmodel: mine\n")
+    done = run(tmp_path, tmp_path, "list", "models", "mlp", "--plugin", "mine.py", "--json")
+    assert done.returncode == 0 and "from" not in json.loads(done.stdout), done.stderr
+    assert run(tmp_path, tmp_path, "validate", "a.yaml").stdout.startswith("a.yaml is valid: digits, mine,")
+
+
 def test_a_mended_plugin_is_read_again(tmp_path: Path) -> None:
     path = plugin(tmp_path)
     load_plugin(path)

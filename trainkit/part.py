@@ -7,14 +7,14 @@ import itertools
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema, to_jsonable_python
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from trainkit.errors import ConfigError, Key
 
@@ -32,34 +32,6 @@ class Settings(BaseModel):
         if cls.bare and not isinstance(data, dict | Settings):
             data = {cls.bare: data}
         return {key: frozen(value) for key, value in data.items()} if isinstance(data, dict) else data
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Pydantic's, and with it the help and every default; ``bare`` is kept for `trainkit.config.describing`."""
-        reference = handler(core)
-        schema = handler.resolve_ref_schema(reference)
-        help = field_help(cls)
-        for name, field in cls.model_fields.items():
-            if not field.is_required():
-                schema["properties"][name]["default"] = brief(field.get_default(call_default_factory=True))
-            if name in help:
-                schema["properties"][name]["description"] = help[name]
-        if cls.bare:
-            schema["bare"] = cls.bare
-        return reference
-
-
-def brief(value: Any) -> Any:
-    """A value as shortly as YAML may say it: settings that have their defaults are left out; a part with no others is its name."""
-    if isinstance(value, tuple):
-        return [brief(item) for item in value]
-    if not isinstance(value, Settings):
-        return to_jsonable_python(value)
-    fields = type(value).model_fields
-    said = {name: brief(item) for name, item in value if item != fields[name].get_default(call_default_factory=True)}
-    if isinstance(value, Part):
-        return {"name": value.name, **said} if said else value.name
-    return said[value.bare] if value.bare and list(said) == [value.bare] else said
 
 
 def field_help(settings: type[Settings]) -> dict[str, str]:
@@ -193,7 +165,7 @@ class Registry(Generic[P]):
         if not isinstance(name, str):
             raise ConfigError(f'{part.__name__} needs a name: write `name: Literal["my_{self.singular}"] = "my_{self.singular}"`.')
         plugin = _plugin.get()
-        if plugin is not None:
+        if plugin is not None and not part.__module__.startswith("trainkit.parts."):  # a plugin's import may bring one that ships
             if name in self._folder() or self.plugin_of.get(name, plugin) != plugin:
                 owner = self.plugin_of.get(name, "trainkit")
                 words = f"{plugin} registers {self.singular} {name!r}, but that name is taken (by {owner})."
@@ -264,3 +236,19 @@ class Registry(Generic[P]):
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A mark: what stands there depends on the parts that are known when it is asked (`trainkit.config.schema`)."""
         return {"family": self.family}
+
+
+def inside(
+    annotation: Any, marks: Iterable[Any] = (), listed: bool = False
+) -> Iterator[tuple[Registry[Any] | type[Settings] | IsPath, bool]]:
+    """What may stand at an annotation: families, sections and paths, and whether in a list. ``marks`` are a field's metadata."""
+    if mark := next((mark for mark in marks if isinstance(mark, Registry | IsPath)), None):
+        yield mark, listed
+    elif get_origin(annotation) is Annotated:
+        kind, *marks = get_args(annotation)
+        yield from inside(kind, marks, listed)
+    elif isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation, listed
+    else:
+        for kind in get_args(annotation):
+            yield from inside(kind, (), listed or get_origin(annotation) is tuple)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from typing import Annotated
@@ -26,6 +25,7 @@ def command(
     def work() -> None:
         from difflib import get_close_matches
 
+        from trainkit.config.describing import first_line
         from trainkit.config.plugins import load_plugin
         from trainkit.part import load_installed
         from trainkit.parts import families
@@ -45,7 +45,7 @@ def command(
             _tell(family, name, as_json)
             return
         shown = {
-            title: {part: _line(registry.find(part)) for part in registry.names()}
+            title: {part: first_line(registry.find(part)) for part in registry.names()}
             for title, registry in known.items()
             if family in (None, title)
         }
@@ -75,7 +75,3 @@ def tell_unusable() -> None:
 
     for package, why in unusable.items():
         print(f"The installed package {package} brings no parts: {why}", file=sys.stderr)
-
-
-def _line(part: type | None) -> str:
-    return (inspect.getdoc(part) or "").partition("\n")[0]

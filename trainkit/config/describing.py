@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from trainkit.part import Settings
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_jsonable_python
+from pydantic_core.core_schema import ModelSchema
+
+from trainkit.part import Part, Settings, field_help
 from trainkit.parts import families
 
 Schema = dict[str, Any]
@@ -18,9 +23,42 @@ def settings_schema(settings: type[Settings]) -> Schema:
 
     A place where a part of a family may stand is ``{"family": …}``.
     """
-    schema = settings.model_json_schema()
+    schema = settings.model_json_schema(schema_generator=_Generator)
     inlined: Schema = _inlined(schema, schema.pop("$defs", {}))
     return inlined
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's, and with it the help and every default; a ``bare`` setting is named."""
+
+    def model_schema(self, schema: ModelSchema) -> Schema:
+        told, settings = super().model_schema(schema), schema["cls"]
+        assert issubclass(settings, Settings)
+        help = field_help(settings)
+        for name, field in settings.model_fields.items():
+            if not field.is_required():
+                told["properties"][name]["default"] = brief(field.get_default(call_default_factory=True))
+            if name in help:
+                told["properties"][name]["description"] = help[name]
+        return {**told, "bare": settings.bare} if settings.bare else told
+
+
+def brief(value: Any) -> Any:
+    """A value as shortly as YAML may say it: settings that have their defaults are left out; a part with no others is its name."""
+    if isinstance(value, tuple):
+        return [brief(item) for item in value]
+    if not isinstance(value, Settings):
+        return to_jsonable_python(value)
+    fields = type(value).model_fields
+    said = {name: brief(item) for name, item in value if item != fields[name].get_default(call_default_factory=True)}
+    if isinstance(value, Part):
+        return {"name": value.name, **said} if said else value.name
+    return said[value.bare] if value.bare and list(said) == [value.bare] else said
+
+
+def first_line(settings: type | None) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(settings) or "").partition("\n")[0]
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Schema], within: tuple[str, ...] = ()) -> Any:

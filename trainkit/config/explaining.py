@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import types
-import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trainkit.config.reader import flow
 from trainkit.errors import Key, Problem, dotted
-from trainkit.part import Registry, Settings, field_help
+from trainkit.part import IsPath, Registry, Settings, field_help, inside
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 _SHOULD = {
@@ -24,8 +23,9 @@ _SHOULD = {
     "greater_than": "greater than {gt:g}", "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}", "less_than_equal": "at most {le:g}",
     "too_short": "a list of at least {min_length}", "too_long": "a list of at most {max_length}",
-    "literal_error": "{expected}", "part_type": "{}", "string_pattern_mismatch": "text of another form",
+    "literal_error": "{expected}", "part_type": "{}", "string_pattern_mismatch": "text that matches {pattern}",
 }  # fmt: skip
+_LIMITS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
 
 def problems(errors: Sequence[ErrorDetails], tree: Any, root: type[Settings]) -> list[Problem]:
@@ -86,21 +86,25 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
         case "fault" | "value_error":
             words = error["msg"].removeprefix("Value error, ")
             return Problem(f"{name}: {words}.", key)
-        case "string_pattern_mismatch":
-            return Problem(
-                f"{name}: {quoted(value)} is not allowed here.", key, _PATTERNS.get(name, f"It must match {context['pattern']}.")
-            )
-    wanted = list(dict.fromkeys(_should(e) for e in errors))
     literals = [e for e in errors if e["type"] == "literal_error" and isinstance(value, str)]
-    near = (
-        get_close_matches(
-            value, [w.strip("'") for e in literals for w in e["ctx"]["expected"].replace(" or ", ", ").split(", ")], 1
-        )
-        if literals
-        else []
-    )
-    mend = f"Did you mean {near[0]}?" if near else _PATTERNS.get(name) or _mend(value, errors)
-    return Problem(f"{name} should be {' or '.join(wanted)}, not {quoted(value)}.", key, mend)
+    known = [word.strip("'") for e in literals for word in e["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+    near = get_close_matches(value, known, 1) if literals else []
+    wanted, help = _meaning(key, errors, tree, root)
+    mend = f"Did you mean {near[0]}?" if near else _mend(value, errors) or help
+    return Problem(f"{name} should be {wanted}, not {quoted(value)}.", key, mend)
+
+
+def _meaning(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Settings]) -> tuple[str, str | None]:
+    """What should stand there, in words; and the setting's help, where a form is asked for that they may not tell."""
+    from trainkit.config.describing import in_words, settings_schema  # 3 ms, and most configs have no such mistake
+
+    kinds = [error["type"] for error in errors]
+    formed = "string_pattern_mismatch" in kinds
+    owner = settings_at(key[:-1], tree, root)
+    if key and owner and key[-1] in owner.model_fields and (formed or sum(kind in _LIMITS for kind in kinds) > 1):
+        schema = settings_schema(owner)["properties"][key[-1]]
+        return in_words(schema), schema.get("description", "").partition(". ")[0].rstrip(".") + "." if formed else None
+    return " or ".join(dict.fromkeys(map(_should, errors))), None
 
 
 def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> Problem:
@@ -114,20 +118,13 @@ def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> Problem:
     known = [*(owner.model_fields if owner else ()), *(["extends"] if len(key) == 1 else [])]
     word = str(key[-1])
     sections = root.model_fields if len(key) == 1 else ()
-    inside = [f"{name}.{word.lower()}" for name in sections if word.lower() in _names(settings_at((name,), tree, root))]
-    mend = f"Did you mean {inside[0]}?" if inside else _did_you_mean(word, known)
+    deeper = [f"{name}.{word.lower()}" for name in sections if word.lower() in _names(settings_at((name,), tree, root))]
+    mend = f"Did you mean {deeper[0]}?" if deeper else _did_you_mean(word, known)
     return Problem(f"{dotted(key)} is not a setting{f' of {of}' if of else ''}.", key, mend, at="key")
 
 
 def _names(owner: type[Settings] | None) -> Iterable[str]:
     return owner.model_fields if owner else ()
-
-
-_PATTERNS = {
-    "device": "Use auto, cpu, cuda, cuda:1 or mps.",
-    "training.max_time": "Write seconds, or text such as 90s, 30m, 1.5h.",
-    "name": "Use the letters a to z, digits, `_`, `-` and `.`, 100 at most, and no `.` or `-` first.",
-}
 
 
 def _should(error: ErrorDetails) -> str:
@@ -182,37 +179,28 @@ def settings_at(key: Key, tree: Any, root: type[Settings]) -> type[Settings] | N
         field = here.model_fields.get(part) if here else None
         if field is None:
             return None
-        here = _inside(
-            field.annotation, field.metadata, at(tree, key[: n + 1 + (len(key) > n + 1 and isinstance(key[n + 1], int))])
-        )
+        value = at(tree, key[: n + 1 + (len(key) > n + 1 and isinstance(key[n + 1], int))])
+        found = (_meant(kind, value) for kind, _ in inside(field.annotation, field.metadata))
+        here = next(filter(None, found), None)
     return here
+
+
+def _meant(kind: Registry[Any] | type[Settings] | IsPath, value: Any) -> type[Settings] | None:
+    """The settings of what may stand there; of a family, the part that the value names."""
+    if not isinstance(kind, Registry):
+        return None if isinstance(kind, IsPath) else kind
+    name = value if isinstance(value, str) else value.get("name", kind.default) if isinstance(value, dict) else kind.default
+    return kind.find(name) if isinstance(name, str) else None
+
+
+def field_at(key: Key, tree: Any, root: type[Settings]) -> FieldInfo | None:
+    """The setting that stands at a key, or whose item does."""
+    n = len(key) - isinstance(key[-1], int)
+    owner = settings_at(key[: n - 1], tree, root)
+    return owner.model_fields.get(str(key[n - 1])) if owner else None
 
 
 def is_part(key: Key, tree: Any, root: type[Settings]) -> bool:
     """Whether a part stands there, so that text is its bare name."""
-    n = len(key) - isinstance(key[-1], int)
-    owner = settings_at(key[: n - 1], tree, root)
-    field = owner.model_fields.get(str(key[n - 1])) if owner else None
-    return field is not None and any(isinstance(mark, Registry) for mark in (*field.metadata, *_arguments(field.annotation)))
-
-
-def _arguments(annotation: Any) -> Iterator[Any]:
-    for inner in typing.get_args(annotation):
-        yield inner
-        yield from _arguments(inner)
-
-
-def _inside(annotation: Any, metadata: Sequence[Any], value: Any) -> type[Settings] | None:
-    for mark in metadata:
-        if isinstance(mark, Registry):
-            name = value if isinstance(value, str) else value.get("name", mark.default) if isinstance(value, dict) else mark.default
-            return mark.find(name) if isinstance(name, str) else None
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias) and issubclass(annotation, Settings):
-        return annotation
-    if typing.get_origin(annotation) is typing.Annotated:
-        inner, *marks = typing.get_args(annotation)
-        return _inside(inner, marks, value)
-    for inner in typing.get_args(annotation):
-        if inner is not Ellipsis and (found := _inside(inner, (), value)):
-            return found
-    return None
+    field = field_at(key, tree, root)
+    return field is not None and any(isinstance(kind, Registry) for kind, _ in inside(field.annotation, field.metadata))

@@ -4,140 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count, takewhile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from trainkit.config.explaining import at, is_part, not_a_setting, problems, quoted, settings_at
-from trainkit.config.overrides import breadth_first, called, merge, parse_key, read_override, without
+from trainkit.config.environment import with_environment
+from trainkit.config.explaining import at, field_at, not_a_setting, problems, quoted
+from trainkit.config.merging import Merged
+from trainkit.config.origins import Layer, Loaded, Places
+from trainkit.config.overrides import breadth_first, called, parse_key, read_override
 from trainkit.config.plugins import load_plugin
-from trainkit.config.reader import Document, dump, read_file, read_text
+from trainkit.config.reader import Document, dump, read_file
 from trainkit.config.tree import Config, path_keys
 from trainkit.errors import ConfigError, Key, Problem, TrainkitError, dotted
-from trainkit.part import Part, Registry, Settings
 
+__all__ = ["LEVELS", "Loaded", "as_arguments", "build", "load"]
 LEVELS = 20
 """So many files may extend one another."""
-_ENV = re.compile(r"\$\{env:([A-Za-z_]\w*)(?::-(.*))?\}", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One of the texts that a config is merged from."""
-
-    document: Document
-    folder: Path | None = None
-    """What its paths are relative to. None: an argument, whose paths are relative to the working directory."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Who wrote a setting, and where in it. As text: ``a.yaml:7``, ``argument 'seed=1'``, ``a.yaml:7, ${env:SEED}``."""
-
-    layer: Layer
-    key: Key
-    """Where that text says it: above the setting, if that is a bare name or comes from the environment."""
-    bare: bool
-    """Does no mapping stand there?"""
-
-    def __str__(self) -> str:
-        document, written = self.layer.document, at(self.layer.document.value, self.key)
-        if self.layer.folder is None:
-            return document.file
-        line = document.keys.get(self.key, document.values[()]).line
-        return f"{document.file}:{line}" + (f", {written}" if isinstance(written, str) and _ENV.fullmatch(written) else "")
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where settings were written: of the files and arguments that name one, the one whose word counted."""
-
-    file: Layer
-    """The file that the user named: what nobody wrote is missing there."""
-    written: Mapping[Key, Origin]
-
-    def __call__(self, problem: Problem) -> Problem:
-        """The problem with the file, line and column of its key, or of the nearest setting above it that was written."""
-        key = problem.key
-        above = next((n for n in range(len(key), 0, -1) if key[:n] in self.written), 0)
-        origin = self.written.get(key[:above])
-        return _placed(problem, origin.layer if origin else self.file, (*origin.key, *key[above:]) if origin else key)
-
-    def folder(self, key: Key) -> Path:
-        """The folder against which a path is meant that is written there."""
-        return (self.written[key].layer.folder or Path.cwd()) if key in self.written else self.file.folder or Path.cwd()
-
-
-def _placed(problem: Problem, layer: Layer, key: Key) -> Problem:
-    """The problem at the place of ``key`` in that layer."""
-    found = layer.document.problem(problem.message, key, at=problem.at, suggestion=problem.suggestion)
-    return replace(found, key=problem.key, at=problem.at)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A config, and where each of its settings came from."""
-
-    config: Config
-    place: Places
-    resets: tuple[Key, ...] = ()
-
-    def said(self, key: Key) -> bool:
-        """Was this setting, or one in it, written or reset? Then its value is no silent default."""
-        return self._origin(key) is not None or self._reset(key)
-
-    def origin(self, key: Key) -> str:
-        """Where a setting's value came from: ``a.yaml:7``, ``argument 'seed=1'``, ``--reset``, ``follows from …``, ``default``.
-
-        A list of which an argument changed an item has two origins.
-        """
-        if origin := self._origin(key):
-            items = (self._origin((*key, n)) for n in count())
-            changed = [str(item) for item in takewhile(bool, items) if item and item.layer is not origin.layer]
-            return ", ".join(dict.fromkeys([str(origin), *changed]))
-        if self._reset(key):
-            return "--reset"
-        match key:
-            case ("name",):
-                return "follows from the file's name"
-            case ("task",):
-                return "follows from the data"
-            case ("training", "epochs") if self.config.training.epochs is None:
-                return "follows from training.steps"
-        return f"follows from the rest of {dotted(key[:-1])}" if self._differs(key) else "default"
-
-    def _origin(self, key: Key) -> Origin | None:
-        """Who wrote it, or the bare value that it is: ``model: mlp`` writes model.name."""
-        above = self.place.written.get(key[:-1])
-        if key in self.place.written or above is None or not above.bare:
-            return self.place.written.get(key)
-        owner = _held(self.config, key[:-1])
-        meant = key[-1] == _bare(owner) or (self._differs(key) and not isinstance(owner, Part))
-        return above if meant else None
-
-    def _differs(self, key: Key) -> bool:
-        """Has the setting another value than its default?"""
-        owner = _held(self.config, key[:-1])
-        field = type(owner).model_fields.get(str(key[-1])) if isinstance(owner, Settings) else None
-        return field is not None and _held(owner, key[-1:]) != field.get_default(call_default_factory=True)
-
-    def _reset(self, key: Key) -> bool:
-        return any(key[: len(reset)] == reset for reset in self.resets)
-
-
-def _held(settings: Any, key: Key) -> Any:
-    for part in key:
-        settings = settings[part] if isinstance(part, int) else getattr(settings, part, None)
-    return settings
-
-
-def _bare(settings: Any) -> str | None:
-    """The setting that a bare value of these settings stands for."""
-    return "name" if isinstance(settings, Part) else getattr(settings, "bare", None)
 
 
 def load(
@@ -192,7 +78,7 @@ def _build(
     for plugin in plugins:
         load_plugin(plugin)
     resets = _read_resets(reset, faults)
-    merged = _Merged()
+    merged = Merged()
     for layer in reversed(files):
         merged.add(layer, environment=environment)
     for key in resets:
@@ -259,7 +145,7 @@ def _inherited(layer: Layer, own: bool) -> Layer:
 def _extends(document: Document) -> str:
     """What the file extends, as it is written."""
     faults: list[Problem] = []
-    named = _with_environment(document, document.value["extends"], faults, ("extends",))
+    named = with_environment(document, document.value["extends"], faults, ("extends",))
     if faults:
         raise ConfigError(faults)
     if not isinstance(named, str) or not named or "\0" in named:
@@ -298,125 +184,16 @@ def _read_resets(reset: Iterable[str], faults: list[Problem]) -> list[Key]:
 
 
 def _reset_fault(key: Key, tree: Any) -> Problem | None:
-    owner, last = settings_at(key[:-1], tree, Config), key[-1]
-    field = owner.model_fields.get(str(last)) if owner else None
-    if isinstance(last, int):
+    if isinstance(key[-1], int):
         return Problem(
             f"{dotted(key)} is an item, and only the whole list has a default.", key, f"Reset {dotted(key[:-1])}.", "--reset"
         )
-    if owner is None or field is None:
+    field = field_at(key, tree, Config)
+    if field is None:
         return replace(not_a_setting(key, tree, Config), file="--reset")
     if field.is_required():
         return Problem(f"{dotted(key)} has no default.", key, f"Give it a value: {dotted(key)}=….", "--reset")
     return None
-
-
-# --- merging
-
-
-class _Merged:
-    """What files and arguments say together, each over those before it, and who wrote what stands there now."""
-
-    def __init__(self) -> None:
-        self.tree: Any = {}
-        self.written: dict[Key, Origin] = {}
-        self._failed: list[Problem] = []
-        self._unread: list[tuple[Layer, Problem]] = []
-
-    def add(self, layer: Layer, key: Key = (), *, environment: bool = True) -> None:
-        """Put a layer over the tree; ``key`` is what an argument names."""
-        document, unread, replaced = layer.document, list[Problem](), set[Key]()
-        value = _with_environment(document, document.value, unread) if environment else document.value
-        try:
-            self.tree = merge(self._ready(key, value), value, replaced=replaced)
-        except ConfigError as error:
-            self._failed += [_placed(problem, layer, problem.key) for problem in error.problems]
-            return
-        self._unread += [(layer, problem) for problem in unread]
-        self._forget(replaced)
-        for place, item in _all(value):
-            said = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in document.keys), ())
-            self.written.setdefault(place, Origin(layer, said, not isinstance(item, Mapping)))
-        self._say_names()
-
-    def reset(self, key: Key) -> None:
-        """Take a setting out, which then has its default."""
-        self.tree = without(self.tree, key)
-        self._forget({key})
-        self._say_names()
-
-    def faults(self) -> list[Problem]:
-        """What could not be merged, and what the environment lacks where nobody has said something else since."""
-        now = self.written
-        return self._failed + [fault for layer, fault in self._unread if fault.key in now and now[fault.key].layer is layer]
-
-    def _forget(self, keys: set[Key]) -> None:
-        """Nobody wrote these settings, nor what is in them."""
-        for key in [key for key in self.written if any(key[:n] in keys for n in range(len(key) + 1))]:
-            del self.written[key]
-
-    def _say_names(self) -> None:
-        """Sections that leave out their part's name say the default's, so that a later layer can change it."""
-        for key, field in Config.model_fields.items():
-            default = next((mark.default for mark in field.metadata if isinstance(mark, Registry)), None)
-            if default is not None and isinstance(section := at(self.tree, (key,)), dict) and "name" not in section:
-                self.tree = {**self.tree, key: {"name": default, **section}}
-
-    def _ready(self, key: Key, value: Any) -> Any:
-        """The tree with what a layer goes into written out: a bare value as a mapping, a list that was left out as its default."""
-        tree = self.tree
-        for above, change in _all(value):
-            bare = at(tree, above)
-            if not isinstance(change, dict) or bare is None or isinstance(bare, dict | list):
-                continue
-            name = "name" if is_part(above, tree, Config) else _bare(settings_at(above, tree, Config))
-            if name:
-                tree = merge(tree, _under(above, {name: bare}))
-                self.written[(*above, name)] = self.written[above]
-        n = next((n for n, part in enumerate(key) if isinstance(part, int)), 0)
-        owner = settings_at(key[: n - 1], tree, Config) if n else None
-        field = owner.model_fields.get(str(key[n - 1])) if owner else None
-        if field is None or field.is_required() or at(tree, key[:n]) is not None:
-            return tree
-        default = field.get_default(call_default_factory=True)
-        if not isinstance(default, tuple):
-            return tree
-        items = [item.model_dump(mode="json") if isinstance(item, Settings) else item for item in default]
-        return merge(tree, _under(key[:n], items))
-
-
-def _all(tree: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Everything in a tree with its key, what is above first."""
-    for part, item in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
-        yield (*key, part), item
-        yield from _all(item, (*key, part))
-
-
-def _under(key: Key, value: Any) -> Any:
-    for part in reversed(key):
-        value = {part: value}
-    return value
-
-
-def _with_environment(document: Document, value: Any, faults: list[Problem], key: Key = ()) -> Any:
-    """``${env:NAME:-default}``, where it is a whole value, becomes what the environment says, read as YAML."""
-    if isinstance(value, Mapping):
-        return {k: _with_environment(document, v, faults, (*key, k)) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_with_environment(document, v, faults, (*key, n)) for n, v in enumerate(value)]
-    match = _ENV.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    name, text = match[1], os.environ.get(match[1], match[2])
-    if text is None:
-        message, mend = f"The environment has no variable {name}.", f"Set it, or give a default: ${{env:{name}:-value}}."
-    else:
-        try:
-            return read_text(text, name).value
-        except ConfigError as error:
-            message, mend = f"What the environment says for {name} is not YAML: {error.problems[0].message}", ""
-    faults.append(document.problem(message, key, suggestion=mend or None))
-    return value
 
 
 # --- plugins and paths
@@ -433,7 +210,7 @@ def _load_plugins(named: Any, place: Places) -> None:
 
 
 def _with_absolute_paths(config: Config, place: Places) -> Config:
-    keys = list(path_keys(config))
+    keys = path_keys(config)
     if not keys:
         return config
     tree = config.model_dump(mode="json")

@@ -1,11 +1,10 @@
 """Settings from the command line: KEY=VALUE, typed and placed like the file's."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from trainkit.config.reader import Document, Mark, read_text
-from trainkit.errors import ConfigError, Key, Problem, dotted
+from trainkit.errors import ConfigError, Key, Problem
 
 _KEY = re.compile(r"\s*[A-Za-z_][\w-]*(\.[\w-]+|\[\d{1,9}\])*\s*")
 
@@ -59,47 +58,3 @@ def read_override(argument: str) -> tuple[Key, Document]:
 def breadth_first(key: Key) -> int:
     """Sorts overrides: a section goes before what lies in it, whatever their order; a part's name stands for its section."""
     return len(key) - (key[-1] == "name")
-
-
-def merge(base: Any, change: Any, key: Key = (), replaced: set[Key] | None = None) -> Any:
-    """``change`` over ``base``: mappings merge, except that a changed name replaces its section; the rest replaces.
-
-    The name of the whole is the run's, and replaces nothing. A key that is a number is an item of a list. Raises
-    ConfigError where there is no such item. ``key`` is where both stand; what is not merged is noted in ``replaced``.
-    """
-    replaced = set() if replaced is None else replaced
-    if not isinstance(change, Mapping):
-        if isinstance(base, Mapping) and isinstance(change, str) and base.get("name") == change:
-            return base
-        replaced.add(key)
-        return change
-    for place in change:
-        if isinstance(place, int):  # an override's, and then alone
-            return _with_item(base, place, change[place], key, replaced)
-    if not isinstance(base, Mapping) or (key and "name" in change and base.get("name") not in (None, change["name"])):
-        replaced.add(key)
-        base = {}
-    return {**base, **{part: merge(base.get(part), value, (*key, part), replaced) for part, value in change.items()}}
-
-
-def _with_item(base: Any, place: int, change: Any, key: Key, replaced: set[Key]) -> Any:
-    if not isinstance(base, list):
-        raise ConfigError(f"{dotted(key)} is not a list, so there is no {dotted((*key, place))}.", key=(*key, place))
-    if place >= len(base):
-        there = f"there are {dotted((*key, 0))} to [{len(base) - 1}]" if len(base) > 1 else f"{len(base) or 'no'} item is there"
-        raise ConfigError(
-            f"{dotted((*key, place))} is not there: {there}.",
-            key=(*key, place),
-            suggestion=f"Write the whole list: {dotted(key)}=[…].",
-        )
-    return [merge(item, change, (*key, n), replaced) if n == place else item for n, item in enumerate(base)]
-
-
-def without(tree: Any, key: Key) -> Any:
-    """The tree without that setting, which then takes its default."""
-    first, rest = key[0], key[1:]
-    if isinstance(tree, list):
-        return [without(item, rest) if n == first and rest else item for n, item in enumerate(tree)]
-    if not isinstance(tree, Mapping) or first not in tree:
-        return tree
-    return {k: without(v, rest) if k == first else v for k, v in tree.items() if k != first or rest}

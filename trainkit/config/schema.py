@@ -12,18 +12,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainkit.config.describing import Schema, branches, in_words, settings_schema
+from trainkit.config.environment import VARIABLE
 from trainkit.config.tree import Config
 from trainkit.part import Part, Registry, load_installed
 from trainkit.parts import families
 
-VARIABLE = r"^\$\{env:[A-Za-z_]\w*(:-.*)?\}$"
+_VARIABLE = f"^{VARIABLE}$"
 
 
 def config_schema() -> Schema:
     """All of it, for every part that ships, was brought by a plugin, or comes with an installed package."""
     load_installed()
     root = settings_schema(Config)
-    definitions: Schema = {"variable": {"type": "string", "pattern": VARIABLE}}
+    definitions: Schema = {"variable": {"type": "string", "pattern": _VARIABLE}}
     for family, registry in families().items():
         found: dict[str, type[Part] | None] = {name: registry.find(name) for name in registry.names()}
         parts = {name: settings_schema(part) for name, part in found.items() if part}
@@ -108,9 +109,9 @@ def _with_variable(kinds: list[Schema], words: str) -> list[Schema]:
         if "type" not in kind:
             continue
         if "string" not in kind["type"]:
-            kind |= {"type": [*kind["type"], "string"], "pattern": VARIABLE}
+            kind |= {"type": [*kind["type"], "string"], "pattern": _VARIABLE}
         elif "pattern" in kind:
-            kind["pattern"] = f"{VARIABLE}|{kind['pattern']}"
+            kind["pattern"] = f"{_VARIABLE}|{kind['pattern']}"
         # errorMessage would take the place of the message on an unknown key.
         kind["patternErrorMessage" if "properties" in kind else "errorMessage"] = words
         return kinds

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from trainkit.config.reader import dump
 from trainkit.errors import ConfigError, Key
-from trainkit.part import IsPath, Part, PathSetting, Settings, fault
+from trainkit.part import IsPath, Part, PathSetting, Settings, fault, inside
 from trainkit.parts import families
 from trainkit.parts.loggers import AnyLogger, loggers
 from trainkit.parts.models import AnyModel
@@ -131,7 +131,7 @@ class Config(Settings):
     trainkit: Annotated[int, Field(ge=1, le=1)] = 1
     """Version of this format."""
     name: Annotated[str, Field(pattern=RUN_NAME, examples=["digits-mlp"])] = "run"
-    """Names the run's folder; left out: the file's name."""
+    """Names the run's folder: 100 letters, digits, `_`, `-` or `.` at most, no `-` or `.` first; left out: the file's name."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the split, the first weights, the order of the rows and dropout."""
     data: AnySource
@@ -153,7 +153,7 @@ class Config(Settings):
     checkpoint: Checkpointing = Checkpointing()
     """When the state is saved."""
     device: Device = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """What computes; auto: cuda where there is one, else mps, else cpu."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "auto"
     """auto: fp32 on a CPU, bf16 on a GPU that has it. fp16 is for GPUs, and scales the loss so that small gradients survive."""
     deterministic: bool = True
@@ -201,7 +201,7 @@ class Config(Settings):
 
     def parts(self) -> Iterator[tuple[Key, Part]]:
         """Every part with its key."""
-        return _parts(self, ())
+        return ((key, value) for key, value, _ in _walk(self) if isinstance(value, Part))
 
     def paths(self) -> list[Key]:
         """The keys of all settings that name files, plugins left out."""
@@ -226,34 +226,20 @@ def _tasks() -> Iterator[Any]:
             yield tasks.read(name)
 
 
-def _parts(settings: Settings, key: Key) -> Iterator[tuple[Key, Part]]:
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        for place, item in (
-            [((*key, name, i), v) for i, v in enumerate(value)] if isinstance(value, tuple) else [((*key, name), value)]
-        ):
-            if isinstance(item, Part):
-                yield place, item
-            if isinstance(item, Settings):
-                yield from _parts(item, place)
-
-
-def path_keys(settings: Settings, key: Key = ()) -> Iterator[Key]:
+def path_keys(settings: Settings) -> list[Key]:
     """The keys of all settings that are marked as paths and hold one."""
+    return [
+        key
+        for key, value, field in _walk(settings)
+        if isinstance(value, str) and any(isinstance(kind, IsPath) for kind, _ in inside(field.annotation, field.metadata))
+    ]
+
+
+def _walk(settings: Settings, above: Key = ()) -> Iterator[tuple[Key, Any, FieldInfo]]:
+    """Every setting with its key, and every item of a list for itself."""
     for name, field in type(settings).model_fields.items():
-        value, place = getattr(settings, name), (*key, name)
-        marked = _holds_paths(field.annotation, field.metadata)
-        if marked and isinstance(value, str):
-            yield place
-        for part, item in [((*place, i), v) for i, v in enumerate(value)] if isinstance(value, tuple) else [(place, value)]:
-            if isinstance(item, Settings):
-                yield from path_keys(item, part)
-            elif marked and isinstance(item, str) and part != place:
-                yield part
-
-
-def _holds_paths(annotation: Any, marks: Iterable[Any] = ()) -> bool:
-    inner = typing.get_args(annotation)
-    if typing.get_origin(annotation) is Annotated:
-        return _holds_paths(inner[0], inner[1:])
-    return any(isinstance(mark, IsPath) for mark in marks) or any(map(_holds_paths, inner))
+        held, place = getattr(settings, name), (*above, name)
+        for key, value in [((*place, n), item) for n, item in enumerate(held)] if isinstance(held, tuple) else [(place, held)]:
+            yield key, value, field
+            if isinstance(value, Settings):
+                yield from _walk(value, key)
