@@ -238,19 +238,19 @@ def test_list_names_every_part_in_a_line(trainkit: Trainkit) -> None:
     for family, parts in as_json.items():
         assert f"{family}\n" in said.out and parts
         for name, line in parts.items():
-            assert f"  {name:<16} {line}\n" in said.out and line.endswith(".")
+            assert f"  {name:<17} {line}\n" in said.out and line.endswith(".")
     assert list(trainkit("list", "models", "--json").json) == ["models"]
 
 
 def test_list_shows_the_parts_of_a_plugin(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from typing import Literal\nfrom trainkit.parts.models import Model, models\n\n\n@models.register\nclass Mine(Model):\n"
-        '    """Mine alone."""\n\n    name: Literal["mine"] = "mine"\n'
+        '    """Mine alone."""\n\n    name: Literal["mine"] = "mine"\n    def build(self, spec): ...\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "trainkit", "list", "--plugin", "mine.py"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 0 and "  mine             Mine alone.\n" in done.stdout and "  mlp " in done.stdout
+    assert done.returncode == 0 and "  mine              Mine alone.\n" in done.stdout and "  mlp " in done.stdout
 
 
 # --- terminals

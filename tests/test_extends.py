@@ -39,6 +39,7 @@ class Mine(Model):
     """Mine."""
 
     name: Literal["mine"] = "mine"
+    def build(self, spec): ...
     gain: float = 1.0
     blocks: tuple[Block, ...] = ()
 '''

@@ -276,7 +276,7 @@ def test_a_checkpoint_with_a_part_from_a_plugin_names_the_file(config: Path, tmp
     from trainkit.parts.models import models
 
     del models._parts["test_jobs_mine"]  # as in another process, which has not loaded the file
-    with pytest.raises(ConfigError, match=r"--plugin my_model\.py"):
+    with pytest.raises(ConfigError, match=r"--plugin PATH/my_model\.py"):
         evaluate(result.run)
 
 

@@ -41,6 +41,8 @@ class Mine({base}):
     name: Literal["{name}"] = "{name}"
     gain: float = Field(default=1.0, gt=0)
     """How much."""
+    def build(self, *given):
+        """Nothing yet."""
     {extra}
 
 class Network(nn.Module):
@@ -209,6 +211,10 @@ def test_plugins_of_one_name_from_two_folders_do_not_mix(tmp_path: Path) -> None
         (f"{IMPORT}@models.register\nclass A: ...\n", "A is not a Model: write `class A(Model)`."),
         (f"{IMPORT}@models.register\nclass A(Model): name = 'a'\n", "line 3: PydanticUserError: Field 'name' "),
         (f"{IMPORT}@models.register\nclass A(Model): ...\n", "A needs a name: write `name: Literal"),
+        (f"{IMPORT}@models.register\nclass A(Model): name: str = 'a'\n", "A does not say how it works: write `def build(self"),
+        (f"{IMPORT_LOSS}from typing import ClassVar\n@losses.register\nclass A(Loss):\n    name: str = 'a'\n"
+            "    targets: ClassVar[tuple[str, ...]] = ('numbers',)\n    def build(self, weights): ...\n",
+            "A says targets = ('numbers',): it should be 'class', 'number' or 'labels'."),
     ],
 )  # fmt: skip
 def test_a_plugin_that_fails_says_where(text: str, words: str, tmp_path: Path) -> None:

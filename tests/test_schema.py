@@ -66,7 +66,8 @@ def test_the_command_prints_it_or_writes_a_file_with_a_plugin_s_parts_too(
     plugin = tmp_path / "mine.py"
     plugin.write_text(
         "from typing import Literal\nfrom trainkit.parts.models import Model, models\n@models.register\n"
-        'class Mine(Model):\n    """Mine."""\n    name: Literal["mine"] = "mine"\n    gain: int = 1\n    """How much."""\n'
+        'class Mine(Model):\n    """Mine."""\n    name: Literal["mine"] = "mine"\n    def build(self, spec): ...\n'
+        '    gain: int = 1\n    """How much."""\n'
     )
     monkeypatch.chdir(tmp_path)
     for arguments, code in ((["--plugin", "mine.py"], 0), (["--plugin", "mine.py", "-o", "a.json"], 0), (["-o", "no/a.json"], 2)):

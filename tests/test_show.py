@@ -163,7 +163,7 @@ def test_device_is_an_override(show: Show) -> None:
 def test_a_part_from_a_plugin_is_shown(show: Show) -> None:
     Path("mine.py").write_text(
         "from typing import Literal\nfrom trainkit.parts.models import Model, models\n\n\n@models.register\nclass Mine(Model):\n"
-        '    """Mine."""\n\n    name: Literal["mine"] = "mine"\n    gain: float = 1.0\n'
+        '    """Mine."""\n\n    name: Literal["mine"] = "mine"\n    def build(self, spec): ...\n    gain: float = 1.0\n'
     )
     said = show("top.yaml", "model=mine", "model.gain=2.0", "--plugin", "mine.py")
     assert "  gain: 2.0            # argument 'model.gain=2.0'\n" in said.out

@@ -7,13 +7,22 @@ import itertools
 import os
 import pkgutil
 import sys
+import typing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from trainkit.errors import ConfigError, Key
@@ -148,8 +157,8 @@ class Registry(Generic[P]):
     registry reads a name or a mapping with a name into a part, and errors keep exactly the YAML's path.
     """
 
-    def __init__(self, family: str, singular: str, base: type[P], default: str | None = None) -> None:
-        self.family, self.singular, self.base, self.default = family, singular, base, default
+    def __init__(self, family: str, singular: str, base: type[P], default: str | None = None, must: str | None = "build") -> None:
+        self.family, self.singular, self.base, self.default, self.must = family, singular, base, default, must
         self._parts: dict[str, type[P]] = {}
         self.plugin_of: dict[str, str] = {}
         """Which plugin file or installed package a part came from."""
@@ -170,9 +179,23 @@ class Registry(Generic[P]):
                 owner = self.plugin_of.get(name, "trainkit")
                 words = f"{plugin} registers {self.singular} {name!r}, but that name is taken (by {owner})."
                 raise ConfigError(words, suggestion="Choose another name.")
+            self._check_contract(part)
             self.plugin_of[name] = plugin
         self._parts[name] = part
         return part
+
+    def _check_contract(self, part: type[P]) -> None:
+        """What a class of the user's must bring, besides settings."""
+        if self.must and getattr(part, self.must) is getattr(self.base, self.must):
+            raise ConfigError(f"{part.__name__} does not say how it works: write `def {self.must}(self, …)` in it.")
+        hints = typing.get_type_hints(self.base, include_extras=True)
+        for name in sorted(self.base.__class_vars__):
+            (kind,) = typing.get_args(hints[name])
+            try:
+                TypeAdapter(kind).validate_python(getattr(part, name), strict=True)
+            except ValidationError as error:
+                words = error.errors()[0]["msg"].removeprefix("Input ")
+                raise ConfigError(f"{part.__name__} says {name} = {getattr(part, name)!r}: it {words}.") from None
 
     def _folder(self) -> list[str]:
         package = importlib.import_module(f"trainkit.parts.{self.family}")

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from trainkit.errors import Problem, TrainkitError, dotted, printable
@@ -138,6 +138,14 @@ def unexpected(error: BaseException, as_json: bool, debug: bool) -> int:
         traceback.print_exception(error)
         print(f"\nThis was not foreseen: {_blame(error)}.", file=sys.stderr)
     return 1
+
+
+def again(config: str, changes: Sequence[str] = (), reset: Sequence[str] | None = (), plugin: Sequence[str] | None = ()) -> str:
+    """The same config with the same arguments, for a next command."""
+    words = [config, *changes]
+    for option, values in (("--reset", reset), ("--plugin", plugin)):
+        words += [word for value in values or () for word in (option, value)]
+    return " ".join(map(quoted, words))
 
 
 def _blame(error: BaseException) -> str:

@@ -34,7 +34,11 @@ def command(
             return
         print("\n\n".join(map(shown, found)))
         inside = next((f"{facts['key']}.{name}" for facts in found for name in facts.get("inside", {})), None)
-        print(f"next      trainkit {f'explain {inside}' if inside else 'train CONFIG ' + found[0]['override']}", file=sys.stderr)
+        following = f"explain {inside}" if inside else f"train CONFIG {found[0]['override']}"
+        print(
+            f"next      trainkit {' '.join([following, *(f'--plugin {_shell.quoted(path)}' for path in plugin or [])])}",
+            file=sys.stderr,
+        )
 
     _shell.run(work, as_json=as_json, debug=debug)
 

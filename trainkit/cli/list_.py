@@ -52,8 +52,9 @@ def command(
         if as_json:
             print(json.dumps(shown))
             return
+        width = max(16, *(len(part) for parts in shown.values() for part in parts))
         for title, parts in shown.items():
-            print(f"{title}\n" + "\n".join(f"  {part:<16} {line}" for part, line in parts.items()))
+            print(f"{title}\n" + "\n".join(f"  {part:<{width}} {line}" for part, line in parts.items()))
         print(f"next      trainkit list {family or 'models'} {next(iter(shown[family or 'models']))}", file=sys.stderr)
 
     _shell.run(work, as_json=as_json, debug=debug)

@@ -55,10 +55,7 @@ def command(
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as a config must be, also where the console's is another
         print(_curve(loaded.config) if schedule else text(loaded, "full" if full else "changed" if changed else "written"), end="")
-        words = [config, *changes]
-        for option, values in (("--reset", reset), ("--plugin", plugin)):
-            words += [word for value in values or [] for word in (option, value)]
-        print(f"next      trainkit train {' '.join(map(_shell.quoted, words))}", file=sys.stderr)
+        print(f"next      trainkit train {_shell.again(config, changes, reset, plugin)}", file=sys.stderr)
 
     _shell.run(work, as_json=as_json, debug=debug)
 

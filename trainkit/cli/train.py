@@ -51,7 +51,7 @@ def command(
             if dry_run:
                 screen.say("One batch went through training and evaluation. Nothing was written.")
                 print(json.dumps(facts) if as_json else f"loss of the first batch: {facts['loss']:.4f}")
-                screen.say(f"next      trainkit train {_shell.quoted(config)}")
+                screen.say(f"next      trainkit train {_shell.again(config, changes, reset, plugin)}")
                 return
         result = train(config, changes, reset=reset or [], name=name, runs=runs, plugins=plugin or [], screen=screen)
         finish(result, as_json, screen, plugin or [])

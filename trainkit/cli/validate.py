@@ -40,6 +40,6 @@ def command(
             return
         task = loaded.config.task.name if loaded.config.task else "the task follows from the data"
         print(f"{config} is valid: {loaded.config.data.name}, {loaded.config.model.name}, {task}.")
-        print(f"next      trainkit train {_shell.quoted(config)}", file=sys.stderr)
+        print(f"next      trainkit train {_shell.again(config, changes, reset, plugin)}", file=sys.stderr)
 
     _shell.run(work, as_json=as_json, debug=debug)

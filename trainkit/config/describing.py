@@ -56,9 +56,14 @@ def brief(value: Any) -> Any:
     return said[value.bare] if value.bare and list(said) == [value.bare] else said
 
 
+def docstring(settings: type | None) -> str:
+    """A docstring as a person reads it."""
+    return (inspect.getdoc(settings) or "").replace("``", "`")
+
+
 def first_line(settings: type | None) -> str:
     """The first line of a docstring."""
-    return (inspect.getdoc(settings) or "").partition("\n")[0]
+    return docstring(settings).partition("\n")[0]
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Schema], within: tuple[str, ...] = ()) -> Any:

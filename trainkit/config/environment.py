@@ -27,7 +27,9 @@ def with_environment(document: Document, value: Any, faults: list[Problem], key:
     if not is_variable(value):
         return value
     name, default, words = value.removeprefix("${env:").removesuffix("}").partition(":-")
-    text = os.environ.get(name, words if default else None)
+    text = os.environ.get(name)
+    if default and not text:  # as in a shell, an empty variable is as good as none
+        text = words
     if text is None:
         message, mend = f"The environment has no variable {name}.", f"Set it, or give a default: ${{env:{name}:-value}}."
     else:

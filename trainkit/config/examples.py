@@ -88,7 +88,7 @@ def override(way: Way) -> str:
     for step in way:
         key.append(step.field)
         value = value[step.field]
-        if step.listed:
-            break
+        if step.listed or (step.part and step.owner.model_fields[step.field].default is None):
+            break  # where a part may be left out, its name must be said too
     text = f"{'.'.join(key)}={flow(value)}"
     return f"'{text}'" if re.search(r"[^\w.=,:/+-]", text) else text

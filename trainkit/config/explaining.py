@@ -82,7 +82,8 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
         case "part_name_missing" if near := get_close_matches("name", value or (), 1):
             return Problem(f"{dotted((*key, near[0]))} is not a setting.", (*key, near[0]), "Did you mean name?", at="key")
         case "part_name_missing":
-            return Problem(f"{name} {error['msg']}", (*key, "name"), f"There are: {', '.join(context['known'])}.")
+            argument = f" As an argument: {name}.name={context['known'][0]}." if len(key) == 1 else ""
+            return Problem(f"{name} {error['msg']}", (*key, "name"), f"There are: {', '.join(context['known'])}.{argument}")
         case "fault" | "value_error":
             words = error["msg"].removeprefix("Value error, ")
             return Problem(f"{name}: {words}.", key)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from trainkit.config.describing import Schema, either, first_line, in_words, settings_schema
+from trainkit.config.describing import Schema, docstring, either, first_line, in_words, settings_schema
 from trainkit.config.examples import fitting, line, override
 from trainkit.config.reader import flow
 from trainkit.config.tree import Config
@@ -137,7 +136,7 @@ def describe_family(registry: Registry[Any]) -> Facts:
     return {
         "kind": "family",
         "key": registry.family,
-        "help": inspect.getdoc(registry.base) or "",
+        "help": docstring(registry.base),
         "stands_at": sorted({path_of(way) for way in found}),
         **({"default": registry.default} if registry.default else {}),
         "inside": {name_of(part): first_line(part) for part in parts_of(registry)},
@@ -167,7 +166,7 @@ def describe_part(registry: Registry[Any], name: str) -> Facts:
     return {
         "kind": registry.singular,
         "key": name,
-        "help": inspect.getdoc(part) or "",
+        "help": docstring(part),
         **({"from": registry.plugin_of[name]} if name in registry.plugin_of else {}),
         "stands_at": sorted({path_of(way) for way in ways}),
         "settings": settings,

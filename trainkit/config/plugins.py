@@ -34,7 +34,7 @@ def load_plugin(path: str | Path, key: Key = ()) -> None:
         with registering_for(str(path)):
             spec.loader.exec_module(module)
     except ConfigError as error:
-        raise ConfigError([replace(problem, key=key) for problem in error.problems]) from error
+        raise ConfigError([replace(problem, key=key, message=_of(path, problem.message)) for problem in error.problems]) from error
     except (Exception, SystemExit) as error:  # a user's file may fail in any way
         if fault := torchvision_fault(error):
             raise fault from error
@@ -47,6 +47,10 @@ def load_plugin(path: str | Path, key: Key = ()) -> None:
             f"the plugin {path} registers no part.", key=key, suggestion="Decorate a class with, say, @models.register."
         )
     _loaded[str(path)] = stamp
+
+
+def _of(path: Path, message: str) -> str:
+    return message if str(path) in message else f"the plugin {path}: {message}"
 
 
 def _line(error: BaseException, path: Path) -> int | None:

@@ -77,7 +77,7 @@ class Training(Settings):
     """Penalty on the sum of all weights' absolute values: it drives weights to zero. Biases and norms are left alone."""
     max_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the weights that lead into one unit (Srivastava et al. 2014, JMLR 15, section 5.1); null: any."""
-    ema: float | None = Field(default=None, gt=0, lt=1)
+    ema: float | None = Field(default=None, gt=0, lt=1, examples=[0.999])
     """Evaluate and keep a running mean of the weights, with this memory, such as 0.999, shorter at first; null: the weights."""
     early_stopping: EarlyStopping | None = None
     """When to stop before the end; null: never."""
@@ -158,7 +158,7 @@ class Config(Settings):
     """auto: fp32 on a CPU, bf16 on a GPU that has it. fp16 is for GPUs, and scales the loss so that small gradients survive."""
     deterministic: bool = True
     """Use only operations that give the same bits each time."""
-    threads: int | None = Field(default=None, gt=0, le=1024)
+    threads: int | None = Field(default=None, gt=0, le=1024, examples=[2])
     """Threads for the CPU; null: one where the steps are small, else PyTorch's choice. Another number changes last digits."""
     loggers: tuple[AnyLogger, ...] = Field(default_factory=lambda: (loggers.read("tensorboard"),))
     """Where the numbers go, besides metrics.jsonl."""

@@ -133,7 +133,7 @@ def config_of(
     except ConfigError as error:
         missing = content.get("plugins") or {}
         if missing:
-            named = [f"--plugin {source}" for source in sorted(set(missing.values())) if source.endswith(".py")]
+            named = [f"--plugin PATH/{source}" for source in sorted(set(missing.values())) if source.endswith(".py")]
             packages = sorted({source for source in missing.values() if not source.endswith(".py")})
             mend = [f"Name their file again: {' '.join(named)}."] if named else []
             mend += [f"Install {', '.join(packages)} again."] if packages else []

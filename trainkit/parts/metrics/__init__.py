@@ -120,7 +120,7 @@ class Metric(Part):
         raise NotImplementedError
 
 
-metrics = Registry("metrics", "metric", Metric)
+metrics = Registry("metrics", "metric", Metric, must="measure")
 AnyMetric = Annotated[Metric, metrics]
 
 

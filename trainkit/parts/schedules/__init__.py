@@ -58,5 +58,5 @@ def too_long(key: str, what: str, count: int, per_epoch: int | None) -> ConfigEr
     return ConfigError(f"{what}.", key=("schedule", key), suggestion=mend)
 
 
-schedules = Registry("schedules", "schedule", Schedule, default="constant")
+schedules = Registry("schedules", "schedule", Schedule, default="constant", must=None)
 AnySchedule = Annotated[Schedule, schedules]

@@ -78,7 +78,8 @@ class Synthetic(Source):
             others = [other for other, settings in KINDS.items() if key in settings]
             if others and kind not in others:
                 known = ", ".join([*KINDS[kind], "seed"])
-                raise fault((key,), f"{key} is a setting of kind {', '.join(others)}, not of {kind}; {kind} has: {known}")
+                words = f"{key} is a setting of kind {', '.join(others)}, not of {kind}; {kind} has: {known}"
+                raise fault((key,), f"{words}. To take it out of a file's settings: --reset data.{key}")
         return KINDS[kind] | {key: value for key, value in data.items() if value is not None or key not in KINDS[kind]}
 
     @model_validator(mode="after")
