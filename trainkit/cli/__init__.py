@@ -56,7 +56,7 @@ def _app(arguments: list[str]) -> Any:
         if name == called or completing:
             app.command(name)(import_module(f"trainkit.cli.{module}").command)
         else:
-            app.command(name, help=_first_line(module))(_absent)
+            app.command(name, help=_first_line(module) if called is None else None)(_absent)
     return app
 
 
