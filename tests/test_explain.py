@@ -151,3 +151,8 @@ def test_words_of_kinds_that_no_shipped_setting_has() -> None:
     }
     assert {in_words(schema): schema for schema in kinds.values()} == kinds
     assert in_words(settings_schema(Config)["properties"]["task"]).startswith("a task (classification, ")
+
+
+def test_extends_is_explained_though_it_is_no_setting() -> None:
+    (facts,) = explain("extends")
+    assert facts["yaml"] == "extends: base.yaml" and "which this one changes" in facts["help"]

@@ -34,7 +34,7 @@ def command(
             return
         print("\n\n".join(map(shown, found)))
         inside = next((f"{facts['key']}.{name}" for facts in found for name in facts.get("inside", {})), None)
-        following = f"explain {inside}" if inside else f"train CONFIG {found[0]['override']}"
+        following = f"explain {inside}" if inside else f"train CONFIG {found[0].get('override', '')}".rstrip()
         print(
             f"next      trainkit {' '.join([following, *(f'--plugin {_shell.quoted(path)}' for path in plugin or [])])}",
             file=sys.stderr,

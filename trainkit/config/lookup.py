@@ -11,6 +11,7 @@ from typing import Any
 from trainkit.config.describing import Schema, docstring, either, first_line, in_words, settings_schema
 from trainkit.config.examples import fitting, line, override
 from trainkit.config.reader import flow
+from trainkit.config.schema import EXTENDS
 from trainkit.config.tree import Config
 from trainkit.config.ways import Way, all_ways, down, held_in, name_of, parts_of, path_of, places
 from trainkit.errors import ConfigError
@@ -27,6 +28,8 @@ def explain(word: str) -> list[Facts]:
     """
     load_installed()
     keys = re.sub(r"\[\d*\]", "", word.strip()).split(".")
+    if keys == ["extends"]:
+        return [{"kind": "setting", "key": "extends", "help": EXTENDS, "type": "text", "yaml": "extends: base.yaml"}]
     if found := _meant(keys):
         return found
     if (split := re.fullmatch(r"(val|train|test)_(\w+)", word)) and (found := _meant([split[2]])):

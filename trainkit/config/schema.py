@@ -20,6 +20,10 @@ from trainkit.parts import families
 _VARIABLE = f"^{VARIABLE}$"
 
 
+EXTENDS = "Another config, which this one changes: its path, relative to this file."
+"""What `extends` is: no setting of a config, but a word to those who read it."""
+
+
 def config_schema() -> Schema:
     """All of it, for every part that ships, was brought by a plugin, or comes with an installed package."""
     load_installed()
@@ -33,7 +37,7 @@ def config_schema() -> Schema:
         definitions |= {f"{family}.{name}": _section(part) for name, part in parts.items()}
     schema = _section(root)
     schema["properties"] = {
-        "extends": {"type": "string", "description": "Another config, which this one changes: its path, relative to this file."},
+        "extends": {"type": "string", "description": EXTENDS},
         **schema["properties"],
     }
     return {
