@@ -12,9 +12,10 @@ import torch
 
 from tests.helpers import make_run
 from tests.killing import digest
+from trainkit.engine.assembling import assemble, load_weights, trained_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.loop import fit
-from trainkit.engine.run import Run, assemble, load_weights, trained_weights
+from trainkit.engine.run import Run
 from trainkit.parts.models import models
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import tasks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -18,14 +17,15 @@ from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.data.batches import Batches
 from trainkit.data.randomness import key
-from trainkit.engine.evaluation import Evaluator, evaluating
+from trainkit.engine.assembling import assemble, build_optimizer, check_kernels, check_norms, copied, load_weights
+from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, processor
 from trainkit.engine.state import State
 from trainkit.engine.summary import multiply_adds, summary
-from trainkit.errors import CheckpointError, ConfigError, NumericError, SetupError
+from trainkit.errors import CheckpointError, ConfigError, NumericError
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
-from trainkit.spec import Batch, Data, Spec, SplitName
+from trainkit.spec import Batch, Data, SplitName
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,16 @@ class Run:
                 key=("training", "accumulate"),
                 suggestion="Take fewer pieces.",
             )
-        _check_norms(network, batches.smallest(plan.accumulate))
-        _check_kernels(network, task, hardware, next(batches.between(0, 1)))
+        check_norms(network, batches.smallest(plan.accumulate))
+        check_kernels(network, task, hardware, next(batches.between(0, 1)))
         # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
-        averaged = _copied(network, hardware) if plan.ema else None
+        averaged = copied(network, hardware) if plan.ema else None
         return cls(
             config,
             data,
             network,
             task,
-            _optimizer(config, network),
+            build_optimizer(config, network),
             hardware,
             plan,
             State.new(hardware.device),
@@ -382,89 +382,6 @@ class Run:
 
 _SMALLEST_SCALE = 2.0**-20
 _CURE = "Try a smaller optimizer.lr, or training.clip=1.0; look for huge values in the data."
-
-
-def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module, BuiltTask]:
-    """The network, its weights a function of the seed, and the task, both on the device.
-
-    Raises ConfigError when the model cannot take the data, or answers with another shape than the task needs.
-    """
-    assert config.task is not None, "inferred before"
-    torch.manual_seed(key(config.seed, "init"))
-    config.model.check(spec)
-    spec = replace(spec, outputs=config.task.outputs(spec))
-    network = config.model.build(spec)
-    if not isinstance(network, nn.Module):
-        what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
-        raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
-    with evaluating(network):
-        shape = tuple(spec.example().through(network).shape)
-    if shape != (2, spec.outputs):
-        raise ConfigError(
-            f"the model answers two rows with shape {shape}; the data needs {(2, spec.outputs)}.",
-            key=("model",),
-            suggestion="End it with spec.outputs numbers a row.",
-        )
-    task = config.task.build(spec)
-    task.to(hardware.device, hardware.dtype)
-    return network.to(hardware.device, hardware.dtype), task
-
-
-def trained_weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The weights of a checkpoint that are measured and used: their running mean where there is one."""
-    weights: Mapping[str, Any] = content["network"] if content["ema"] is None else content["ema"]
-    return weights
-
-
-def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
-    """Raises CheckpointError when names or shapes differ."""
-    try:
-        network.load_state_dict(weights)
-    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
-        what = "; ".join(line.strip() for line in str(error).splitlines()[1:4]) or str(error)
-        raise CheckpointError(f"the checkpoint's weights do not fit the model of its config: {what}") from error
-
-
-def _optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
-    made = config.optimizer.build(network)
-    if not isinstance(made, torch.optim.Optimizer):
-        what = f"the optimizer's build gives {type(made).__name__}, not a torch.optim.Optimizer."
-        raise ConfigError(what, key=("optimizer",), suggestion="Let it return the optimizer.")
-    return made
-
-
-def _copied(network: nn.Module, hardware: Hardware) -> nn.Module:
-    return copy.deepcopy(network).to(hardware.device)  # .to() lays an RNN's weights into one buffer again, for cuDNN
-
-
-def _check_norms(network: nn.Module, smallest: int) -> None:
-    norms = nn.modules.batchnorm._BatchNorm
-    if smallest == 1 and any(isinstance(module, norms) for module in network.modules()):
-        raise ConfigError(
-            "batch norm needs more than one row at a time, and some piece would have just one.",
-            key=("training",),
-            suggestion="Change training.batch_size or training.accumulate.",
-        )
-
-
-def _check_kernels(network: nn.Module, task: BuiltTask, hardware: Hardware, batch: Batch) -> None:
-    """Two rows forth and back through a copy, where a kernel may be missing. Raises SetupError before anything is written."""
-    if hardware.device.type == "cpu" and hardware.precision != "bf16":
-        return
-    few = batch.part(0, 2)
-    try:
-        with hardware.autocast():
-            loss = task(_copied(network, hardware), few)["loss"]
-        loss.backward()  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        words = str(error).splitlines()[0]
-        if "deterministic" in words:
-            fix = "Set `deterministic: false`; runs may then differ in last digits."
-            raise SetupError(f"{words}.", key=("deterministic",), suggestion=fix) from error
-        if hardware.precision in ("bf16", "fp16"):
-            said = f"this model does not train in {hardware.precision} on this {hardware.device.type}: {words}."
-            raise SetupError(said, key=("precision",), suggestion="Use `precision: fp32`.") from error
-        raise
 
 
 def split_sizes(data: Data) -> dict[SplitName, int]:

@@ -16,9 +16,9 @@ from trainkit.config.reader import Document, read_file, read_text
 from trainkit.config.tree import Config
 from trainkit.data.preparing import whole
 from trainkit.data.preprocessing import Preprocessing
+from trainkit.engine.assembling import assemble, load_weights, trained_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, prepared, processor
-from trainkit.engine.run import assemble, load_weights, trained_weights
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
 from trainkit.jobs.building import read_data, read_rows
 from trainkit.jobs.result import clean

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from trainkit.engine.assembling import load_weights, trained_weights
 from trainkit.engine.evaluation import Scores
-from trainkit.engine.run import Run, load_weights, trained_weights
+from trainkit.engine.run import Run
 from trainkit.parts.loggers import BuiltLogger
 from trainkit.report import story
 from trainkit.spec import SPLITS
