@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.helpers import digits
-from trainkit.data.preparing import fingerprint, prepare, whole
+from trainkit.data.preparing import check_rows, fingerprint, prepare, whole
 from trainkit.data.preprocessing import Preprocessing
 from trainkit.errors import DataError
 from trainkit.spec import Rows
@@ -260,4 +260,4 @@ SLIPS = [
 def test_what_a_users_source_gets_wrong_is_said(slip: dict[str, Any], words: str) -> None:
     sound = numbers(np.random.RandomState(0).randn(10, 2, 1), kind="sequence", targets=np.arange(10.0)[:, None])
     with pytest.raises(DataError, match=f"the source gives {words}"):
-        prepared(replace(sound, **slip))
+        check_rows(replace(sound, **slip))

@@ -30,7 +30,6 @@ def prepare(
 
     Raises DataError for an empty split, a class with too few rows, or a value that does not fit.
     """
-    _check(rows)
     labels = rows.targets if rows.target_kind == "class" else None
     index = dict(rows.splits or split(len(rows), labels, validation=validation, test=test, seed=seed))
     if train_rows is not None:
@@ -69,7 +68,7 @@ def _in(dtype: torch.dtype, targets: torch.Tensor) -> torch.Tensor:
     return targets.to(dtype) if targets.is_floating_point() else targets
 
 
-def _check(rows: Rows) -> None:
+def check_rows(rows: Rows) -> None:
     """What a source promises: a slip in one of the user's own shows here, not as a wrong answer. Raises DataError."""
     if fault := next(_slips(rows), None):
         mend = "Mend the source's build: see trainkit.spec.Rows for what it gives."

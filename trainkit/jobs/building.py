@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from trainkit.config.tree import Config
-from trainkit.data.preparing import prepare
+from trainkit.data.preparing import check_rows, prepare
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.errors import ConfigError
-from trainkit.parts.tasks import tasks
+from trainkit.parts.tasks import WORDS, tasks
 from trainkit.spec import Data, Rows, Target
 
 TASKS: dict[Target, str] = {"class": "classification", "number": "regression", "labels": "multilabel"}
@@ -26,6 +26,7 @@ def read_rows(config: Config) -> tuple[Rows, Config]:
     if not isinstance(rows, Rows):
         what = f"the source's build gives {type(rows).__name__}, not trainkit.spec.Rows."
         raise ConfigError(what, key=("data",), suggestion="Let it return Rows(inputs, targets, kind, target_kind).")
+    check_rows(rows)
     if config.task is None:
         config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     return rows, config
@@ -34,9 +35,8 @@ def read_rows(config: Config) -> tuple[Rows, Config]:
 def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[str, Any] | None = None) -> Data:
     """Split and prepared; with what a checkpoint had ``fitted``, or fitted now."""
     if config.task is not None and config.task.target != rows.target_kind:
-        has = {"class": "classes", "number": "amounts", "labels": "labels"}[rows.target_kind]
         raise ConfigError(
-            f"task {config.task.name} does not fit: the targets of {config.data.name} are {has}.",
+            f"task {config.task.name} does not fit: the targets of {config.data.name} are {WORDS[rows.target_kind]}.",
             key=("task",),
             suggestion=f"Use `task: {TASKS[rows.target_kind]}`.",
         )
