@@ -39,7 +39,7 @@ def make(evaluate_every: int | str) -> Run:
 
 def bare() -> float:
     run = make(STEPS)
-    network, inputs, targets = run.network, run.data["train"].inputs, run.data["train"].targets
+    network, inputs, targets = run.network, run.data["train"].whole.inputs, run.data["train"].targets
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.01, fused=True)
     network.train()
     began, done = perf_counter(), 0

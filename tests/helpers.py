@@ -11,6 +11,7 @@ from trainkit.config.tree import Config
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.jobs.building import TASKS, read_data, read_rows
+from trainkit.parts.preprocessing import NAMES, preprocessing
 from trainkit.parts.sources import sources
 from trainkit.parts.tasks import tasks
 from trainkit.spec import Rows
@@ -30,6 +31,8 @@ def make_run(overrides: Sequence[str] | Mapping[str, Any] = (), rows: Rows | Non
         rows = digits()
     if rows is None:
         rows, config = read_rows(config)
+    if rows.kind != config.data.data_kind:  # prepared as a source of that kind would be
+        config = config.model_copy(update={"preprocess": preprocessing.read(NAMES[rows.kind])})
     if config.task is None:
         config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     hardware = Hardware.choose(config.device, config.precision)

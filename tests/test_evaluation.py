@@ -1,5 +1,6 @@
 """Evaluation: the numbers of one pass over all rows at once, whatever the batches, and training none the wiser."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers import make_run
+from trainkit.data.splits import Split
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
-from trainkit.spec import Batch
+from trainkit.spec import Held
 
 KINDS: dict[str, list[str]] = {
     "plain": [],
@@ -22,7 +24,7 @@ KINDS: dict[str, list[str]] = {
 }
 
 
-def built(kind: str) -> tuple[Run, Batch]:
+def built(kind: str) -> tuple[Run, Split]:
     run = make_run([*KINDS[kind], "training.steps=3"])
     list(fit(run))
     return run, run.data["test"]
@@ -33,7 +35,7 @@ def test_the_numbers_of_the_whole_split_at_once_whatever_the_batch(kind: str) ->
     run, rows = built(kind)
     run.network.eval()
     with torch.no_grad():
-        outputs = run.network(rows.inputs)
+        outputs = run.network(rows.whole.inputs)
         whole = {"loss": float(run.task.loss(outputs, rows.targets)), **run.task.metrics(outputs, rows.targets)}  # type: ignore[attr-defined]
     for size in (1, 7, 64, len(rows.rows) - 1, len(rows.rows), 10**6):
         scores = Evaluator(run.network, run.task, run.hardware, size)(rows)
@@ -47,10 +49,11 @@ def test_an_uneven_last_batch_counts_by_its_weight() -> None:
     run = make_run(["task={name: classification, class_weights: {'1': 10.0}}"])
     rows = run.data["test"]
     order = torch.cat([torch.where(rows.targets == 0)[0][:4], torch.where(rows.targets == 1)[0][:2]])
-    few = Batch(rows.inputs[order], rows.targets[order], rows.rows[order])
+    inputs = rows.whole.inputs[order]
+    few = replace(rows, held=Held(inputs), targets=rows.targets[order], rows=rows.rows[order])
     found = Evaluator(run.network, run.task, run.hardware, 4)(few).metrics["loss"]
     with torch.no_grad():
-        each = nn.functional.cross_entropy(run.network.eval()(few.inputs), few.targets, reduction="none")
+        each = nn.functional.cross_entropy(run.network.eval()(inputs), few.targets, reduction="none")
     assert found == pytest.approx(float((each[:4].sum() + 10 * each[4:].sum()) / 24), rel=1e-6)
     assert found != pytest.approx(float((each[:4].mean() + each[4:].mean()) / 2), rel=1e-3)
 

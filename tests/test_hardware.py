@@ -75,9 +75,9 @@ def test_fp64_on_an_apple_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_precisions_train(precision: str, weights: torch.dtype, product: torch.dtype) -> None:
     run = make_run([f"precision={precision}", "training.steps=20", "training.batch_size=64"])
     events = list(fit(run))
-    assert {p.dtype for p in run.network.parameters()} == {weights} == {run.data["train"].inputs.dtype}
+    assert {p.dtype for p in run.network.parameters()} == {weights} == {run.data["train"].whole.inputs.dtype}
     with run.autocast():
-        assert run.network(run.data["test"].inputs[:2]).dtype == product
+        assert run.network(run.data["test"].whole.inputs[:2]).dtype == product
     assert events[-1].loss < events[0].loss
 
 
@@ -128,7 +128,7 @@ def waiting(poisoned: int, *overrides: str) -> Run:
     run = make_run(["training.steps=30", "training.log_every=10", *overrides])
     run._waits = True
     row = next(run.batches(poisoned - 1)).rows[0]
-    run.data["train"].inputs[run.data["train"].rows == row] = float("nan")
+    run.data["train"].whole.inputs[run.data["train"].rows == row] = float("nan")
     return run
 
 

@@ -121,7 +121,7 @@ def test_a_file_source_is_found_through_the_runs_own_config(table: Path, tmp_pat
     result = train(table)
     assert evaluate(result.run)["metrics"] == result.test
     lone = shutil.copy(Path(result.run) / "checkpoints/best.pth", tmp_path / "lone.pth")
-    with pytest.raises(ConfigError, match="where is the data") as caught:
+    with pytest.raises(ConfigError, match="where are they") as caught:
         evaluate(lone)
     assert caught.value.exit_code == 2
     assert evaluate(lone, data="rows.csv")["rows"] == 120

@@ -130,17 +130,19 @@ UNSAFE = re.compile(
 def test_nothing_unsafe_is_called(path: Path) -> None:
     for line, name, call in calls(path):
         where = f"{label(path)}:{line}"
-        assert not UNSAFE.fullmatch(name), f"{where} calls {name}"
         options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if (name, options.get("allow_pickle")) == ("np.load", "False"):
+            continue
+        assert not UNSAFE.fullmatch(name), f"{where} calls {name}"
         assert options.get("weights_only", "True") == "True", f"{where}: a checkpoint may hold code"
         assert options.get("shell", "False") == "False", f"{where}: no shell"
         if name == "torch.load":
-            assert label(path).startswith("store/") and options.get("weights_only") == "True", (
-                f"{where}: only the store reads checkpoints"
+            assert label(path).startswith(("store/", "parts/sources/arrays")) and options.get("weights_only") == "True", (
+                f"{where}: only the store reads checkpoints, and a source of arrays tensors"
             )
     names = {module.split(".")[0] for _, module in imports(tree(path))}
     assert not names & {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}, f"{label(path)} imports {names}"
 
 
 def test_the_front_door_loads_nothing() -> None:
-    assert {module for _, module in imports(tree(ROOT / "__init__.py"), only_top=True)} <= {"importlib", "typing"}
+    assert {module for _, module in imports(tree(ROOT / "__init__.py"), only_top=True)} <= {"importlib", "os", "typing"}

@@ -28,7 +28,7 @@ def plain_loop(
     run: Run, count: int, *, batch: int, accumulate: int = 1, weights: torch.Tensor | None = None, clip: float | None = None
 ) -> list[float]:
     """Written out by hand, on the run's own first weights; the batches of each epoch in its permutation."""
-    network, x, y = run.network, run.data["train"].inputs, run.data["train"].targets
+    network, x, y = run.network, run.data["train"].whole.inputs, run.data["train"].targets
     decayed = [p for p in network.parameters() if p.ndim > 1]
     spared = [p for p in network.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW(
@@ -114,7 +114,7 @@ def test_patience_ends_the_training_and_keeps_it_ended() -> None:
 
 def test_a_loss_that_is_not_finite_ends_it_before_the_update() -> None:
     run = make_run({"training.steps": 50})
-    run.data["train"].inputs[700] = float("nan")
+    run.data["train"].whole.inputs[700] = float("nan")
     before: dict[str, torch.Tensor] = {}
     with pytest.raises(NumericError, match=r"nan at step \d+ \(epoch 1\), in the batch of rows") as caught:
         for _ in fit(run):

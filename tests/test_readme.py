@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": {"train", "eval", "resume", "validate", "show", "explain", "list"}, "docs/adding-parts.md": {"train"}}
+PAGES = {
+    "README.md": {"init", "data", "train", "predict", "eval", "resume", "validate", "show", "explain", "list"},
+    "docs/adding-parts.md": {"train"},
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -34,7 +37,7 @@ def test_every_command_works(
                 assert words[0] == "make" and words[1] in ("train", "test")
                 continue
             if words[1] == "resume":
-                Path("runs/own-csv-1/metrics.jsonl").write_text("")  # as if it had been stopped before its end
+                Path("runs/penguins-1/metrics.jsonl").write_text("")  # as if it had been stopped before its end
             monkeypatch.setattr(sys, "argv", words)
             with pytest.raises(SystemExit) as ended:
                 main()
@@ -58,3 +61,28 @@ def test_the_readmes_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err == shown[1]
+
+
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+WHOLE = [
+    pytest.param(text, id=f"{page.stem}-{n}")
+    for page in GUIDE
+    for n, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    if re.search(r"^data:", text, re.MULTILINE) and re.search(r"^model:", text, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_every_config_of_the_guide_is_one(text: str) -> None:
+    from trainkit.config.loading import build
+    from trainkit.config.reader import read_text
+
+    assert build(read_text(text, "guide.yaml"), folder=ROOT, name="guide").config
+
+
+def test_every_source_that_reads_files_has_its_page() -> None:
+    from trainkit.parts.sources import sources
+
+    pages, shown = {page.stem for page in GUIDE}, "\n".join(str(param.values[0]) for param in WHOLE)
+    files = {"csv", "images", "idx", "torchvision", "text", "series", "arrays"}
+    assert files <= pages and all(f"name: {name}" in shown for name in files) and files <= set(sources.names())

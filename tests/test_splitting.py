@@ -3,13 +3,17 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from trainkit.data.randomness import key
-from trainkit.data.splitting import limit, split
-from trainkit.errors import DataError
+from trainkit.data.splitting import Shares, assign, limit, split
+from trainkit.errors import ConfigError, DataError
+from trainkit.spec import Rows
 
 
 def labels(**sizes: int) -> Any:
@@ -104,3 +108,93 @@ def test_a_limit_below_the_classes() -> None:
     with pytest.raises(DataError, match=r"^1 training row cannot show all 2 classes\. Allow 2 at least\.") as caught:
         limit(np.arange(100), labels(a=90, b=10), 1, seed=0)
     assert caught.value.problems[0].key == ("training", "limit")
+
+
+def rows_with(columns: dict[str, Any], **more: Any) -> Rows:
+    """Rows of one number each, split by these columns beside it."""
+    count = len(next(iter(columns.values())))
+    numbers = np.arange(count, dtype=float)
+    return Rows(numbers[:, None], numbers[:, None], "table", "number", extra=pl.DataFrame(columns, strict=False), **more)
+
+
+def test_a_column_says_which_split() -> None:
+    words = ["train", "Test", " val ", "train", "validation", "dev", "training", "testing"]
+    found = assign(rows_with({"part": words}), Shares(column="part"), 0)
+    assert {name: index.tolist() for name, index in found.items()} == {
+        "train": [0, 3, 6], "validation": [2, 4, 5], "test": [1, 7],
+    }  # fmt: skip
+    assert list(assign(rows_with({"part": ["train", "test"]}), Shares(column="part"), 0)) == ["train", "test"]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["train", "tset"], "row 2: column 'part' says 'tset', which is no split"),
+    (["train", None], "row 2: column 'part' has no value"),
+    (["test", "val"], "column 'part' sends no row to train"),
+])  # fmt: skip
+def test_a_column_that_does_not_say_it(words: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        assign(rows_with({"part": words}), Shares(column="part"), 0)
+
+
+@pytest.mark.parametrize("setting", ["column", "group", "time"])
+def test_a_column_that_is_not_there(setting: str) -> None:
+    with pytest.raises(ConfigError, match="no such column") as caught:
+        assign(rows_with({"here": [1, 2, 3]}), Shares(**{setting: "gone"}), 0)  # type: ignore[arg-type]
+    assert caught.value.problems[0].key == ("split", setting) and "here" in str(caught.value.problems[0].suggestion)
+
+
+@given(st.lists(st.integers(0, 12), min_size=30, max_size=80), st.integers(0, 5))
+def test_no_group_is_in_two_splits_and_every_row_in_one(groups: list[int], seed: int) -> None:
+    if len(set(groups)) < 3:
+        return
+    found = assign(rows_with({"who": groups}), Shares(group="who"), seed)
+    assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(len(groups)))
+    held = [{groups[row] for row in index} for index in found.values()]
+    assert len(held) == 3 and all(held) and sum(map(len, held)) == len(set(groups))
+
+
+def test_groups_fill_about_their_share_and_follow_the_seed() -> None:
+    rows = rows_with({"who": [n // 5 for n in range(1000)]})
+    sizes = {name: len(index) for name, index in assign(rows, Shares(group="who"), 0).items()}
+    assert abs(sizes["test"] - 150) <= 5 and abs(sizes["validation"] - 150) <= 5
+    tests = {tuple(assign(rows, Shares(group="who"), seed)["test"].tolist()) for seed in (0, 0, 1)}
+    assert len(tests) == 2
+    with pytest.raises(DataError, match="2 groups cannot fill 3 splits"):
+        assign(rows_with({"who": [1, 1, 2, 2]}), Shares(group="who"), 0)
+
+
+@pytest.mark.parametrize("moments", [
+    [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(100)],
+    [f"{n % 28 + 1:02}.{n // 28 + 1:02}.2024" for n in range(100)],
+    [f"2024-01-01T00:{n // 60:02}:{n % 60:02}" for n in range(100)],
+    list(range(100)), [str(n) for n in range(100)], [n // 7 for n in range(100)],
+])  # fmt: skip
+def test_by_time_no_moment_is_in_two_splits_and_later_ones_test(moments: list[Any]) -> None:
+    shuffled = np.random.RandomState(0).permutation(100)
+    found = assign(rows_with({"when": [moments[n] for n in shuffled]}), Shares(time="when"), 0)
+    places = {name: shuffled[index] for name, index in found.items()}
+    assert places["train"].max() < places["validation"].min() and places["validation"].max() < places["test"].min()
+    assert sum(map(len, places.values())) == 100 and len(places["test"]) >= 15
+    held = [{moments[n] for n in there} for there in places.values()]
+    assert sum(map(len, held)) == len(set(moments))
+
+
+def test_a_moment_that_is_none() -> None:
+    with pytest.raises(DataError, match=r"row 3: column 'when' says 'soon', which is neither a number nor a date"):
+        assign(rows_with({"when": ["2024-01-01", "2024-01-02", "soon"]}), Shares(time="when"), 0)
+
+
+def test_no_window_reaches_into_a_later_split() -> None:
+    begins = np.arange(100)
+    rows = rows_with({"first": begins, "last": begins + 4}, moments=("first", "last"))
+    found = assign(rows, Shares(), 0)
+    assert found["train"].max() + 4 < found["validation"].min() and found["validation"].max() + 4 < found["test"].min()
+    assert 100 - sum(map(len, found.values())) == 8 and len(found["test"]) == 15  # four windows cross each border
+
+
+def test_what_the_source_splits_itself_stays_and_the_rest_comes_from_train() -> None:
+    made = {"train": np.arange(80), "test": np.arange(80, 100)}
+    found = assign(rows_with({"x": [0] * 100}, splits=made), Shares(validation=0.25, test=0.5), 0)
+    assert found["test"].tolist() == list(range(80, 100)) and len(found["validation"]) == 20 and len(found["train"]) == 60
+    whole = {**made, "validation": np.array([], dtype=int)}
+    assert list(assign(rows_with({"x": [0] * 100}, splits=whole), Shares(), 0)) == ["train", "test"]

@@ -31,7 +31,7 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def by_hand(run: Run, steps: int, l1: float = 0.0, max_norm: float | None = None) -> list[dict[str, torch.Tensor]]:
     """Plain SGD on the run's batches; the weights after each step."""
-    network, rows = run.network, run.data["train"]
+    network, rows = run.network, run.data["train"].whole
     seen = []
     for step in range(steps):
         epoch, place = divmod(step, run.plan.per_epoch)
@@ -77,7 +77,7 @@ def test_averaged_weights_are_the_running_mean_and_are_what_is_measured() -> Non
     assert all(torch.allclose(p, mean[name], atol=1e-6) for name, p in run.averaged.named_parameters())
     plain = copy.deepcopy(run.network)
     plain.load_state_dict(mean)
-    rows = run.data["validation"]
+    rows = run.data["validation"].whole
     assert event.validation is not None
     assert event.validation["loss"] == pytest.approx(F.cross_entropy(plain(rows.inputs), rows.targets).item(), abs=1e-5)
 

@@ -86,7 +86,7 @@ def test_it_runs_evaluates_and_answers(model: str, task: str, kind: Kind, varyin
 @EVERY
 def test_each_weight_gets_a_gradient(model: str, task: str, kind: Kind, varying: bool) -> None:
     run = built(model, task, kind, varying)
-    run.task(run.network, run.data["train"])["loss"].backward()  # type: ignore[no-untyped-call]
+    run.task(run.network, run.data["train"].whole)["loss"].backward()  # type: ignore[no-untyped-call]
     lost = [name for name, p in run.network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not lost and all(p.requires_grad for p in run.network.parameters())
 

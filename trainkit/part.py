@@ -157,8 +157,18 @@ class Registry(Generic[P]):
     registry reads a name or a mapping with a name into a part, and errors keep exactly the YAML's path.
     """
 
-    def __init__(self, family: str, singular: str, base: type[P], default: str | None = None, must: str | None = "build") -> None:
+    def __init__(
+        self,
+        family: str,
+        singular: str,
+        base: type[P],
+        default: str | None = None,
+        must: str | None = "build",
+        implied: bool = False,
+    ) -> None:
         self.family, self.singular, self.base, self.default, self.must = family, singular, base, default, must
+        self.implied = implied
+        """Does the rest of the config say which part it is, where its name is left out?"""
         self._parts: dict[str, type[P]] = {}
         self.plugin_of: dict[str, str] = {}
         """Which plugin file or installed package a part came from."""

@@ -1,11 +1,11 @@
-"""The few words that rooms say to each other: Rows, Spec, Data, Batch, Event. Importing this needs no torch."""
+"""The few words that rooms say to each other: Rows, Reader, Held, Spec, Batch, Event. Importing this needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,35 +19,80 @@ SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
+class Reader(Protocol):
+    """Rows that are read when they are asked for: pictures in files, arrays too large for memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, …): how many there are, and the shape of each."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of their numbers."""
+
+    def read(self, index: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """(len(index), …): those rows, in that order. Called from several threads at once. Raises DataError naming a bad row."""
+
+    def digest(self, index: np.ndarray[Any, Any]) -> bytes:
+        """What tells those rows from others, without reading them whole if that takes long."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """All rows of a source as they were read: nothing split, nothing fitted.
 
-    ``inputs`` is either numbers, float (rows, features), (rows, channels, height, width) or (rows, steps, features),
-    or token ids, int64 (rows, steps), or a frame of text columns whose kinds are still to be found.
+    ``inputs`` is one of: numbers, (rows, features), (rows, channels, height, width) or (rows, steps, features), pictures of
+    uint8 running from 0 to 255; token ids, int64 (rows, steps); a frame of columns whose kinds are still to be found (table),
+    or of one column of texts (tokens); a `Reader` of such numbers; or a list of picture files (`trainkit.data.pictures`).
     ``targets`` is an array of class names (dtype object) for classes, float (rows, targets) for numbers,
-    0 or 1 (rows, labels) for labels, any of which a row may have.
-    ``kinds`` are the user's words on columns: number, category or ignore.
+    0 or 1 (rows, labels) for labels, any of which a row may have; of no columns, (rows, 0), where answers are still sought.
     """
 
-    inputs: np.ndarray[Any, Any] | pl.DataFrame
+    inputs: Any
     targets: np.ndarray[Any, Any]
     kind: Kind
     target_kind: Target
     target_names: tuple[str, ...] = ("target",)
     """Names of the numbers, or of the labels."""
     kinds: Mapping[str, str] = field(default_factory=dict)
+    """The user's words on columns of a table: number, category, yes_no, date, text or ignore."""
     file: str | None = None
     """The file that messages about a row name; None for data that no user can mend."""
+    places: Callable[[int], str] | None = None
+    """How messages name a row, from 0, where `file` and its number would not do: the picture's own file, say."""
     lengths: np.ndarray[Any, Any] | None = None
     """int64 (rows,), at least 1: the steps of each sequence that are real, the rest being padding; None: all of them."""
     vocabulary: int = 0
-    """Token ids are smaller than this."""
+    """Token ids are smaller than this; 0 where the inputs are texts."""
     splits: Mapping[SplitName, np.ndarray[Any, Any]] | None = None
-    """Row numbers of the splits that the source makes itself; None: split by shares."""
+    """Row numbers of the splits that the source makes itself; None: split by shares. Without validation or test,
+    these are taken from train."""
+    features: tuple[str, ...] = ()
+    """What each number of a step is called (sequence); empty where the source gives numbers without names."""
+    extra: pl.DataFrame | None = None
+    """Columns that are neither inputs nor targets: a split may go by one of them."""
+    moments: tuple[str, str] | None = None
+    """Two columns of `extra`: the first and the last moment (int64) that each row's targets speak of. Then rows are split by
+    time, and no row whose targets reach into a later split stays in an earlier one."""
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def place(self, row: int) -> str:
+        """How a message names the row, counted from 0: ``data.csv: row 3``."""
+        if self.places is not None:
+            return self.places(row)
+        return f"{self.file}: row {row + 1}" if self.file else f"row {row + 1}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows as a split keeps them, or on their way to a batch."""
+
+    values: Any
+    """A tensor (rows, …), a NumPy array of texts (dtype object), or a `Reader`."""
+    lengths: Tensor | None = None
+    """int64 (rows,) on the CPU: the steps of each row that are real; None: all."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +118,34 @@ class Spec:
     """Standard deviation of each numeric target on the training split."""
     vocabulary: int = 0
     """Token ids are smaller than this."""
+    texts: bool = False
+    """Are the tokens made from texts? Then augmentations may change the words."""
     varying: bool = False
     """Do the rows differ in length? Then the network is called with the lengths too."""
+    features: tuple[str, ...] = ()
+    """Of a table: what each input is called; empty where the source gives numbers without names."""
+    amounts: tuple[int, ...] = ()
+    """Of a table: which inputs are amounts, and not 0 or 1 or codes."""
+    embedded: tuple[tuple[int, int, int], ...] = ()
+    """Of a table: inputs that are codes of categories, 0 being an unknown one; how many codes each has, and the length of the
+    vector that is learnt for each, before the model (`trainkit.networks.embedded`)."""
 
     @property
     def input_size(self) -> int:
         """Numbers in one row."""
         return prod(self.shape)
+
+    @property
+    def widened(self) -> Spec:
+        """With the vectors that are learnt for ``embedded`` codes in their place, after the other inputs: what the model gets."""
+        gone = {index for index, _, _ in self.embedded}
+        kept = [n for n in range(self.input_size) if n not in gone]
+        size = len(kept) + sum(length for _, _, length in self.embedded)
+        names = [self.features[n] for n in kept] if self.features else []
+        if self.features:
+            names += [f"{self.features[index]}: {n}" for index, _, length in self.embedded for n in range(1, length + 1)]
+        amounts = tuple(place for place, n in enumerate(kept) if n in set(self.amounts))
+        return replace(self, shape=(size,), features=tuple(names), amounts=amounts, embedded=())
 
     def example(self) -> Batch:
         """Two rows as the network gets them, all zeros; the second is shorter where rows differ in length. No targets."""
@@ -96,8 +162,12 @@ class Spec:
     @classmethod
     def restore(cls, content: Mapping[str, Any]) -> Spec:
         """The Spec whose `content` this is."""
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        values: dict[str, Any] = {key: _tuples(value) for key, value in content.items()}
         return cls(**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +182,10 @@ class Batch:
     """(rows,) int64, on the CPU: which rows of the source these are."""
     lengths: Tensor | None = None
     """(rows,) int64, on the CPU: the steps of each row that are real; None: all."""
+    others: Tensor | None = None
+    """(rows,) int64: the classes that were mixed into the rows (mixup, cutmix); None: no row is mixed."""
+    share: float = 1.0
+    """How much of a mixed row is still its own: ``targets`` count so much, ``others`` the rest."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -129,7 +203,9 @@ class Batch:
     def part(self, first: int, end: int) -> Batch:
         """The rows from ``first`` to ``end``, without it: views, nothing is copied."""
         lengths = None if self.lengths is None else self.lengths[first:end]
-        return Batch(self.inputs[first:end], self.targets[first:end], self.rows[first:end], lengths)._trimmed()
+        others = None if self.others is None else self.others[first:end]
+        held = Batch(self.inputs[first:end], self.targets[first:end], self.rows[first:end], lengths, others, self.share)
+        return held._trimmed()
 
     def take(self, index: Tensor, there: Tensor) -> Batch:
         """The rows numbered ``index``, which is on the CPU; ``there`` is the same on the inputs' device."""
@@ -139,31 +215,13 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Inputs and targets on the device."""
-        return Batch(self.inputs.to(device), self.targets.to(device), self.rows, self.lengths)
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
 
     def _trimmed(self) -> Batch:
         """Without the steps that are padding in every row."""
         if self.lengths is None:
             return self
-        return Batch(self.inputs[:, : int(self.lengths.max())], self.targets, self.rows, self.lengths)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Rows split, preprocessed and ready: each split's tensors, and what was fitted to make them."""
-
-    spec: Spec
-    splits: Mapping[SplitName, Batch]
-    fitted: Mapping[str, Any]
-    """Scaling and categories, fitted on the training split: plain values and tensors, for the checkpoint."""
-    fingerprint: str
-    """sha256 over all splits: tells whether this is the data that a checkpoint was trained on."""
-
-    def __getitem__(self, split: SplitName) -> Batch:
-        return self.splits[split]
-
-    def __contains__(self, split: SplitName) -> bool:
-        return split in self.splits
+        return replace(self, inputs=self.inputs[:, : int(self.lengths.max())])
 
 
 @dataclass

@@ -12,6 +12,27 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+class Counting:
+    """On a terminal, how many rows are done, while a long reading goes on."""
+
+    def __enter__(self) -> Counting:
+        self._done, self._since, self._drawn = 0, monotonic(), 0.0
+        self._live = sys.stderr.isatty()
+        return self
+
+    def step(self, rows: int) -> None:
+        """So many more are done."""
+        self._done, now = self._done + rows, monotonic()
+        if self._live and now - self._drawn > 0.1:
+            self._drawn = now
+            speed = self._done / max(now - self._since, 1e-9)
+            print(f"\r{self._done:,} rows, {speed:,.0f} rows/s", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._live and self._drawn:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 _PLAIN = str.maketrans({"↑": "^", "↓": "v", "★": "*", "·": "|", "×": "x", "→": "->"})
 """For terminals that know no such signs."""
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_jsonable_python
 from pydantic_core.core_schema import ModelSchema
 
-from trainkit.part import Part, Settings, field_help
+from trainkit.part import Part, Registry, Settings, field_help
 from trainkit.parts import families
 
 Schema = dict[str, Any]
@@ -146,6 +147,14 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.9g}"
 
 
+def _needs_nothing(registry: Registry[Any], name: str) -> bool:
+    """Is its name all that this part must be told?"""
+    try:
+        return bool(registry.read(name))
+    except ValidationError:
+        return False
+
+
 def sample(schema: Schema, name: str = "") -> Any:
     """A value to show: the default where it says something, else a legal one."""
     if schema.get("default") not in (None, [], {}, ""):
@@ -154,7 +163,8 @@ def sample(schema: Schema, name: str = "") -> Any:
         return schema["examples"][0]
     match next(branch for branch in branches(schema) if branch.get("type") != "null"):
         case {"family": family}:
-            return families()[family].default or families()[family].names()[0]
+            registry = families()[family]
+            return registry.default or next(name for name in registry.names() if _needs_nothing(registry, name))
         case {"const": value} | {"enum": [value, *_]}:
             return value
         case {"type": "integer"} as kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,11 +37,11 @@ def example(way: Way) -> dict[str, Any]:
 
 
 def _completed(part: type[Part], settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings, and with them the choice that they need: the degree, say, goes with one kind of data only."""
-    choices = {
-        key: inner["enum"] for key, inner in settings_schema(part)["properties"].items() if "enum" in inner and key not in settings
-    }
-    for more in [{}, *({key: value} for key, values in choices.items() for value in values)]:
+    """The settings, and with them what they need: the degree, say, goes with one kind of data only, and a mean with a deviation."""
+    others = {key: inner for key, inner in settings_schema(part)["properties"].items() if key not in settings}
+    choices = [{key: value} for key, inner in others.items() for value in inner.get("enum", ())]
+    single = [{key: sample(inner, key)} for key, inner in others.items()]
+    for more in [{}, *choices, *single, *({**one, **two} for one, two in combinations(single, 2))]:
         completed = {"name": settings["name"], **more, **settings}
         try:
             part.model_validate(completed)
@@ -55,7 +56,7 @@ def _beginning(part: type[Part]) -> Any:
     properties = {key: inner for key, inner in settings_schema(part)["properties"].items() if key != "name"}
     name = name_of(part)
     first = {key: sample(inner, key) for key, inner in list(properties.items())[:1]}
-    return {"name": name, **(_required(part) or first)} if properties else name
+    return _completed(part, {"name": name, **(_required(part) or first)}) if properties else name
 
 
 def _required(settings: type[Settings]) -> dict[str, Any]:

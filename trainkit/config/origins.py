@@ -95,7 +95,7 @@ class Loaded:
         match key:
             case ("name",):
                 return "follows from the file's name"
-            case ("task",):
+            case ("task",) | ("preprocess", "name"):
                 return "follows from the data"
             case ("training", "epochs") if self.config.training.epochs is None:
                 return "follows from training.steps"

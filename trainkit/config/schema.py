@@ -134,10 +134,19 @@ def _named(registry: Registry[Any], parts: dict[str, Schema]) -> Schema:
             "type": "object",
             "errorMessage": f"should be the name of {registry.called}, or a mapping with a name",
             "properties": {"name": {"description": f"Which {registry.singular}.", "anyOf": [_names(list(parts), lines), variable]}},
-            "allOf": [_where(name, {"$ref": f"#/definitions/{registry.family}.{name}"}) for name in parts],
+            "allOf": [
+                *(_where(name, {"$ref": f"#/definitions/{registry.family}.{name}"}) for name in parts),
+                *([_unnamed(registry, parts)] if registry.implied else []),
+            ],
         },
         "examples": bare,
     }
+
+
+def _unnamed(registry: Registry[Any], parts: dict[str, Schema]) -> Schema:
+    """Which part it is follows from elsewhere: it is one of them."""
+    one = {"anyOf": [{"$ref": f"#/definitions/{registry.family}.{name}"} for name in parts]}
+    return {"if": {"not": {"required": ["name"]}}, "then": one}
 
 
 def _names(names: list[str], lines: dict[str, str]) -> Schema:
@@ -151,6 +160,8 @@ def _where(name: str, then: Schema) -> Schema:
 def _whole(registry: Registry[Any], parts: dict[str, Schema]) -> Schema:
     """What a part must say when no other config says it: its name, or else it is the default; and what has no default."""
     needs = [_where(name, needed) for name, part in parts.items() if (needed := _needed(part))]
+    if registry.implied:
+        return {}
     if registry.default is None:
         return {"if": {"type": "object"}, "then": {"required": ["name"], **({"allOf": needs} if needs else {})}}
     default = {"allOf": [{"$ref": f"#/definitions/{registry.family}.{registry.default}"}, _needed(parts[registry.default])]}

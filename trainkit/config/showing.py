@@ -40,6 +40,8 @@ def _chosen(loaded: Loaded, settings: Settings, plain: dict[str, Any], which: Wh
         value, place, inside = getattr(settings, name), (*key, name), False
         if name not in plain or (place == ("task",) and value is None):
             continue
+        if place == ("preprocess", "name") and which != "full" and not loaded.said(place):  # as the data says
+            continue
         shown = plain[name]
         if isinstance(value, Settings):
             shown = _chosen(loaded, value, shown, which, place)
@@ -50,7 +52,7 @@ def _chosen(loaded: Loaded, settings: Settings, plain: dict[str, Any], which: Wh
                 for n, item in enumerate(value)
             ]
             inside = any(isinstance(item, Part) for item in value)
-        default = field.get_default(call_default_factory=True)
+        default = field.get_default(call_default_factory=True) if place != ("preprocess",) else type(value)()
         if which == "full" or name == "name" or value != default or (which == "written" and (inside or loaded.said(place))):
             chosen[name] = shown
     return chosen

@@ -9,16 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from trainkit.config.reader import dump
 from trainkit.errors import ConfigError, Key
 from trainkit.part import IsPath, Part, PathSetting, Settings, fault, inside
 from trainkit.parts import families
+from trainkit.parts.augmentations import AnyAugmentation, augmentations
 from trainkit.parts.loggers import AnyLogger, loggers
 from trainkit.parts.models import AnyModel
 from trainkit.parts.optimizers import AnyOptimizer, optimizers
+from trainkit.parts.preprocessing import NAMES, AnyPreprocess, preprocessing
 from trainkit.parts.schedules import AnySchedule, schedules
-from trainkit.parts.sources import AnySource
+from trainkit.parts.sources import AnySource, sources
 from trainkit.parts.tasks import AnyTask, tasks
 
 RUN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
@@ -28,25 +31,32 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$", examp
 
 
 class Split(Settings):
-    """Shares of the rows that validate and test; the rest trains. Stratified for classes."""
+    """Which rows validate and test, of those that the source does not split itself; the rest trains.
+    Shares are stratified for classes."""
 
     validation: float = Field(default=0.15, ge=0, lt=1)
     """Share of the rows that decides which weights are best, and when to stop. 0: none."""
     test: float = Field(default=0.15, ge=0, lt=1)
     """Share of the rows that is measured once, at the end. 0: none."""
+    column: str | None = Field(default=None, examples=["split"])
+    """A column that says train, validation or test; it is no input then. The shares mean nothing with it."""
+    group: str | None = Field(default=None, examples=["patient"])
+    """A column: rows with the same value stay in one split, so that nobody is both learnt from and tested. It is no input."""
+    time: str | None = Field(default=None, examples=["date"])
+    """A column of numbers or dates: the earliest rows train, the latest test, and no moment is in two splits. It is no input."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        ways = [name for name in ("column", "group", "time") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise fault((ways[1],), f"the rows are split by {ways[0]} already: keep one of the two")
+        return self
 
     @model_validator(mode="after")
     def _leave_some(self) -> Split:
         if self.validation + self.test >= 1:
             raise fault(("test",), f"validation and test take {self.validation + self.test:g} of the rows: none is left to train")
         return self
-
-
-class Preprocess(Settings):
-    """What is fitted on the training split and applied to every split."""
-
-    scaling: Literal["standard", "none"] = "standard"
-    """standard: mean 0 and deviation 1, for each column of a table, each channel of an image, each feature of a sequence."""
 
 
 class EarlyStopping(Settings):
@@ -69,6 +79,12 @@ class Training(Settings):
     """Optimizer steps, instead of epochs."""
     batch_size: Literal["all"] | Count = 32
     """Rows in one optimizer step; all: the whole training split, so that a step is an epoch."""
+    sampler: Literal["auto", "shuffle", "balanced", "buckets"] = "auto"
+    """Which rows follow each other. shuffle: all, in a new order each epoch; balanced: every class equally often, rows of rare
+    ones several times; buckets: rows of about one length together, to pad less. auto: buckets for texts, else shuffle."""
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    """Threads that read rows ahead, where they are not held in memory; 0: none; null: as many as there are cores, 8 at most.
+    Any number gives the same training."""
     accumulate: Count = 1
     """Pieces in which a batch goes through the network, to save memory; the step stays the same."""
     clip: float | None = Field(default=None, gt=0)
@@ -138,8 +154,11 @@ class Config(Settings):
     """Where the rows come from."""
     split: Split = Split()
     """Which share of the rows validates and tests."""
-    preprocess: Preprocess = Preprocess()
-    """What happens to the inputs first."""
+    preprocess: AnyPreprocess = Field(default_factory=lambda: preprocessing.read("table"))
+    """What is fitted on the training split and applied to every split. Its name, and so its settings, follow from the kind
+    of data: table, image, series or text."""
+    augment: tuple[AnyAugmentation, ...] = ()
+    """How rows of the training split are changed each time they are seen, in this order."""
     model: AnyModel
     """The network."""
     task: AnyTask | None = None
@@ -165,6 +184,39 @@ class Config(Settings):
     plugins: tuple[PathSetting, ...] = ()
     """Python files that bring parts of your own."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preprocess_follows_data(cls, values: Any) -> Any:
+        """The name that the kind of data asks for, where it is left out."""
+        if not isinstance(values, dict):
+            return values
+        given = values.get("preprocess", {})
+        named = not isinstance(given, dict) or "name" in given
+        try:
+            source = sources.read(values["data"])
+        except (KeyError, ValidationError, PydanticCustomError):  # said at its own place
+            return values if named else {key: value for key, value in values.items() if key != "preprocess"}
+        return {**values, "data": source, **({} if named else {"preprocess": {"name": NAMES[source.data_kind], **given}})}
+
+    @model_validator(mode="after")
+    def _kinds_fit(self) -> Config:
+        kind = self.data.data_kind
+        if self.preprocess.kind != kind:
+            words = f"{self.preprocess.name} prepares data of the kind {self.preprocess.kind}, and {self.data.name} gives {kind}"
+            raise fault(("preprocess", "name"), f"{words}: use {NAMES[kind]}, or leave the name out")
+        for n, change in enumerate(self.augment):
+            if kind not in change.kinds:
+                fitting = [name for name in augmentations.names() if kind in getattr(augmentations.find(name), "kinds", ())]
+                words = f"{change.name} changes data of the kind {' or '.join(change.kinds)}, and {self.data.name} gives {kind}"
+                raise fault(("augment", n), f"{words}: use {', '.join(fitting)}" if fitting else words)
+        return self
+
+    @model_validator(mode="after")
+    def _sampler_fits(self) -> Config:
+        if self.training.sampler == "balanced" and self.task is not None and self.task.target != "class":
+            raise fault(("training", "sampler"), f"balanced needs classes, and the task is {self.task.name}: use shuffle")
+        return self
+
     @model_validator(mode="after")
     def _monitor_is_measured(self) -> Config:
         stopping = self.training.early_stopping
@@ -178,7 +230,7 @@ class Config(Settings):
                 near = get_close_matches(stopping.monitor, known, 1)
                 mend = f"did you mean {near[0]}? There are" if near else "there are"
                 raise fault(place, f"{stopping.monitor!r} is not measured; {mend}: {', '.join(sorted(set(known)))}")
-        if self.split.validation == 0 and not self.data.splits_itself and stopping.monitor.startswith("val_"):
+        if not self._validates and stopping.monitor.startswith("val_"):
             raise fault(
                 place, f"{stopping.monitor} needs a validation split, and split.validation is 0: use train_loss, or give a share"
             )
@@ -194,6 +246,10 @@ class Config(Settings):
                 (problem,) = error.problems
                 raise fault(problem.key, f"{problem.message.rstrip('.')}. {(problem.suggestion or '').rstrip('.')}") from None
         return self
+
+    @property
+    def _validates(self) -> bool:
+        return self.split.validation > 0 or self.split.column is not None or "validation" in self.data.given
 
     def text(self) -> str:
         """All of it as YAML that reads back as equal: for config.yaml and for the checkpoint."""

@@ -1,39 +1,34 @@
 """Batches with an exact position: step N is always the same rows, and any step is reached at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
-from trainkit.data.randomness import order
+import torch
+from torch import Tensor
+
+from trainkit.data.cutting import bounds
+from trainkit.data.randomness import key, order
+from trainkit.data.splits import Drawn, Split
 from trainkit.spec import Batch
 
-
-def bounds(rows: int, size: int) -> list[tuple[int, int]]:
-    """First and last + 1 of each batch. No row is dropped; a single left-over row joins the batch before it,
-    since batch norm fails on one row."""
-    starts = list(range(0, rows, size))
-    if len(starts) > 1 and size > 1 and rows - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], rows], strict=True))
-
-
-def slices(batch: Batch, size: int) -> Iterator[Batch]:
-    """A batch cut into smaller ones of ``size`` rows, in order: views, nothing is copied."""
-    for first, end in bounds(len(batch), size):
-        yield batch.part(first, end)
-
-
-def pieces(batch: Batch, count: int) -> list[Batch]:
-    """A batch cut into ``count`` pieces of nearly equal size, for gradient accumulation."""
-    if count == 1:
-        return [batch]
-    return list(slices(batch, max(1, -(-len(batch) // count))))
+Sampler = Literal["shuffle", "balanced", "buckets"]
+_POOL = 50
+"""Batches whose rows are sorted by length together: enough for little padding, few enough to leave chance its say."""
 
 
 class Batches:
-    """The training split, shuffled anew each epoch by a function of the seed and the epoch."""
+    """The training split, in a new order each epoch, by a function of the seed and the epoch."""
 
-    def __init__(self, rows: Batch, size: int, seed: int) -> None:
+    def __init__(self, rows: Split, size: int, seed: int, sampler: Sampler = "shuffle") -> None:
         self.rows, self.size, self.seed = rows, size, seed
         self._bounds = bounds(len(rows), size)
+        self._repeats = sampler == "balanced"
+        self._order: Callable[[int], Tensor] = lambda epoch: order(seed, epoch, len(rows))
+        if sampler == "balanced":
+            labels = rows.targets.cpu()
+            self._order = lambda epoch: balanced(seed, epoch, labels)
+        elif sampler == "buckets" and (lengths := rows.lengths) is not None:
+            self._order = lambda epoch: bucketed(order(seed, epoch, len(rows)), lengths, size, key(seed, "buckets", epoch))
 
     @property
     def per_epoch(self) -> int:
@@ -47,11 +42,49 @@ class Batches:
 
     def between(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of the steps ``start`` (from 0) to ``stop``, without it."""
+        return self.rows.drawn(self._steps(start, stop))
+
+    def _steps(self, start: int, stop: int) -> Iterator[Drawn]:
         epoch = -1
         for step in range(start, stop):
             if step // self.per_epoch != epoch:
                 epoch = step // self.per_epoch
-                shuffled = order(self.seed, epoch, len(self.rows))
-                there = shuffled.to(self.rows.inputs.device)
+                shuffled = self._order(epoch)
+                there = shuffled.to(self.rows.device)
+                turns = seen_before(shuffled) if self._repeats else None
             first, end = self._bounds[step % self.per_epoch]
-            yield self.rows.take(shuffled[first:end], there[first:end])
+            yield Drawn(epoch, step, shuffled[first:end], there[first:end], None if turns is None else turns[first:end])
+
+
+def balanced(seed: int, epoch: int, labels: Tensor) -> Tensor:
+    """As many rows as there are, every class equally often; a class's rows come round as evenly as they can."""
+    random = torch.Generator().manual_seed(key(seed, "balanced", epoch))
+    classes = [(labels == label).nonzero()[:, 0] for label in labels.unique()]  # type: ignore[no-untyped-call]
+    share, rest = divmod(len(labels), len(classes))
+    lucky = torch.randperm(len(classes), generator=random)[:rest].tolist()
+    chosen = []
+    for n, rows in enumerate(classes):
+        wanted = share + (n in lucky)
+        rounds = [rows[torch.randperm(len(rows), generator=random)] for _ in range(-(-wanted // len(rows)))]
+        chosen += [torch.cat(rounds)[:wanted]] if rounds else []
+    return torch.cat(chosen)[torch.randperm(len(labels), generator=random)]
+
+
+def seen_before(rows: Tensor) -> Tensor:
+    """How often each of the numbers stands before itself: ``[7, 2, 7, 7]`` gives ``[0, 0, 1, 2]``."""
+    ordered, places = rows.sort(stable=True)
+    fresh = torch.cat([torch.tensor([True]), ordered[1:] != ordered[:-1]])
+    numbers = torch.arange(len(rows))
+    found = torch.empty_like(rows)
+    found[places] = numbers - numbers.where(fresh, 0).cummax(dim=0).values
+    return found
+
+
+def bucketed(shuffled: Tensor, lengths: Tensor, size: int, seed: int) -> Tensor:
+    """Batches of rows of about one length, so that little is padded: pools of 50 batches are sorted by length, and the
+    batches come in any order. What does not fill a batch comes last."""
+    pools = [pool[lengths[pool].sort(stable=True).indices] for pool in torch.split(shuffled, _POOL * size)]
+    ordered = torch.cat(pools)
+    full = len(ordered) // size
+    turn = torch.randperm(full, generator=torch.Generator().manual_seed(seed))
+    return torch.cat([ordered[: full * size].view(full, size)[turn].flatten(), ordered[full * size :]])

@@ -2,70 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, get_args
+from math import prod
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
 
-from trainkit.data.preprocessing import Preprocessing
-from trainkit.data.splitting import limit, split
+from trainkit.data.pictures import Pictures
+from trainkit.data.splits import LARGE, Data, Preparing, Split
+from trainkit.data.splitting import Shares, assign, limit, without
+from trainkit.data.targets import FittedTargets
 from trainkit.errors import DataError
-from trainkit.spec import Batch, Data, Kind, Rows, Spec, SplitName, Target
+from trainkit.spec import Held, Kind, Rows, Spec, SplitName, Target
+
+Index = np.ndarray[Any, Any]
+
+
+class Fitted(Preparing, Protocol):
+    """See `trainkit.parts.preprocessing.Fitted`."""
+
+    def held(self, rows: Rows, index: Index) -> Held:
+        """The rows numbered ``index``, as a split keeps them."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """What the `Spec` says of the inputs."""
+
+    def content(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+
+    def told(self) -> Sequence[str]:
+        """What became of the inputs, a line each."""
+
+
+class Preprocess(Protocol):
+    """See `trainkit.parts.preprocessing.Preprocess`."""
+
+    def fit(self, rows: Rows, train: Index) -> Fitted:
+        """Learn from the rows numbered ``train``."""
+
+    def restore(self, content: Mapping[str, Any]) -> Fitted:
+        """What `Fitted.content` wrote."""
 
 
 def prepare(
     rows: Rows,
+    preprocess: Preprocess,
+    shares: Shares,
     *,
-    validation: float,
-    test: float,
     seed: int,
-    scaling: str = "standard",
     train_rows: int | None = None,
     dtype: torch.dtype = torch.float32,
+    workers: int = 0,
+    augmented: bool = False,
     fitted: Mapping[str, Any] | None = None,
 ) -> Data:
-    """Split, fit and transform. ``fitted`` (of a checkpoint) is applied instead of fitting anew.
+    """Split, fit and prepare. ``fitted`` (of a checkpoint) is applied instead of fitting anew. With ``augmented``,
+    the training split stays as it is held, to be changed anew in every epoch.
 
     Raises DataError for an empty split, a class with too few rows, or a value that does not fit.
     """
-    labels = rows.targets if rows.target_kind == "class" else None
-    index = dict(rows.splits or split(len(rows), labels, validation=validation, test=test, seed=seed))
+    index = assign(rows, shares, seed)
+    told = list(_left_out(rows, index))
+    rows = without(rows, shares.columns)
     if train_rows is not None:
+        labels = rows.targets if rows.target_kind == "class" else None
         index["train"] = limit(index["train"], labels, train_rows, seed)
-    preprocessing = Preprocessing.fit(rows, index["train"], scaling) if fitted is None else Preprocessing.restore(fitted)
-    splits = {name: transform(rows, numbers, preprocessing, dtype) for name, numbers in index.items()}
-    return Data(spec_of(rows, splits["train"], preprocessing), splits, preprocessing.content(), fingerprint(splits))
+    if fitted is None:
+        targets, inputs = FittedTargets.fit(rows, index["train"]), preprocess.fit(rows, index["train"])
+    else:
+        targets, inputs = FittedTargets.restore(fitted["targets"]), preprocess.restore(fitted["inputs"])
+    splits = {name: _split(rows, numbers, inputs, targets, dtype, workers) for name, numbers in index.items()}
+    known = fingerprint(splits)
+    spec = spec_of(rows, splits["train"], inputs, targets)
+    large = sum(map(len, splits.values())) * prod(spec.shape) * dtype.itemsize > LARGE
+    ready = {
+        name: split if split.streams or large or (augmented and name == "train") else split.settled()
+        for name, split in splits.items()
+    }
+    return Data(spec, ready, {"inputs": inputs.content(), "targets": targets.content()}, known, (*inputs.told(), *told))
 
 
-def whole(rows: Rows, fitted: Mapping[str, Any], dtype: torch.dtype = torch.float32) -> Batch:
+def _left_out(rows: Rows, index: Mapping[SplitName, Index]) -> Iterator[str]:
+    """Rows that are in no split, and why."""
+    left = len(rows) - sum(map(len, index.values()))
+    if left and rows.splits is None:
+        yield f"{left:,} rows reach from one split into the next, and are in none"
+    if isinstance(rows.inputs, Pictures) and (skipped := rows.inputs.skipped):
+        more = f" and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
+        yield f"{len(skipped):,} pictures are skipped: {skipped[0][0]} ({skipped[0][1]}){more}"
+
+
+def whole(
+    rows: Rows, preprocess: Preprocess, fitted: Mapping[str, Any], dtype: torch.dtype = torch.float32, workers: int = 0
+) -> Split:
     """Every row, with the preprocessing of a checkpoint."""
-    return transform(rows, np.arange(len(rows)), Preprocessing.restore(fitted), dtype)
+    targets, inputs = FittedTargets.restore(fitted["targets"]), preprocess.restore(fitted["inputs"])
+    return _split(rows, np.arange(len(rows)), inputs, targets, dtype, workers)
 
 
-def transform(rows: Rows, index: np.ndarray[Any, Any], preprocessing: Preprocessing, dtype: torch.dtype) -> Batch:
-    """The rows numbered ``index`` as tensors on the CPU."""
-    targets = torch.from_numpy(preprocessing.targets(rows, index))
-    inputs = torch.from_numpy(preprocessing.inputs(rows, index))
-    lengths = None if rows.lengths is None else torch.from_numpy(rows.lengths[index])
-    if rows.kind == "tokens":
-        return Batch(inputs, _in(dtype, targets), torch.from_numpy(index), lengths)
-    inputs = inputs.to(dtype)
-    if not (fine := inputs.isfinite().flatten(1).all(dim=1)).all():
-        where = f"{rows.file}: row" if rows.file else "row"
-        raise DataError(
-            f"{where} {int(index[int(fine.int().argmin())]) + 1}: a value is so far from the training rows' that it does not fit "
-            f"into {str(dtype).removeprefix('torch.')}.",
-            key=("data",),
-            suggestion="Mend the value, leave the row out, or use `preprocess: {scaling: standard}`.",
-        )
-    return Batch(inputs, _in(dtype, targets), torch.from_numpy(index), lengths)
-
-
-def _in(dtype: torch.dtype, targets: torch.Tensor) -> torch.Tensor:
-    """Amounts and labels in the network's type; class numbers as they are."""
-    return targets.to(dtype) if targets.is_floating_point() else targets
+def _split(rows: Rows, index: Index, inputs: Fitted, targets: FittedTargets, dtype: torch.dtype, workers: int) -> Split:
+    """The rows numbered ``index``, on the CPU."""
+    wanted = torch.from_numpy(targets(rows, index))
+    if wanted.is_floating_point():
+        wanted = wanted.to(dtype)
+    return Split(inputs.held(rows, index), wanted, torch.from_numpy(index), inputs, dtype, rows.place, workers=workers)
 
 
 def check_rows(rows: Rows) -> None:
@@ -83,22 +125,23 @@ def _slips(rows: Rows) -> Iterator[str]:
         yield f"the target_kind {rows.target_kind!r}: there are {', '.join(get_args(Target))}"
     if not isinstance(targets, np.ndarray):
         yield f"targets as {type(targets).__name__}: they are a NumPy array"
-    if isinstance(rows.inputs, np.ndarray):
+    if isinstance(rows.inputs, list | tuple | dict | str) or not (hasattr(rows.inputs, "__len__") or hasattr(rows.inputs, "shape")):
+        yield f"inputs as {type(rows.inputs).__name__}: they are a NumPy array, a Polars frame, or a trainkit.spec.Reader"
+    elif isinstance(rows.inputs, np.ndarray):
         dimensions = {"table": 2, "image": 4, "sequence": 3, "tokens": 2}[rows.kind]
         if rows.inputs.ndim != dimensions or rows.inputs.dtype.kind not in "iufb":
             asked = f"kind {rows.kind} has {dimensions} dimensions of numbers, rows first"
             yield f"inputs of shape {rows.inputs.shape} and type {rows.inputs.dtype}: {asked}"
-    elif not hasattr(rows.inputs, "columns"):
-        yield f"inputs as {type(rows.inputs).__name__}: they are a NumPy array, or a Polars frame of text"
-    if len(rows.inputs) != len(targets):
-        yield f"{len(rows.inputs)} rows of inputs, and {len(targets)} of targets"
+    count = len(rows.inputs) if hasattr(rows.inputs, "__len__") else rows.inputs.shape[0]
+    if count != len(targets):
+        yield f"{count} rows of inputs, and {len(targets)} of targets"
     if lengths is not None:
         steps = rows.inputs.shape[1]
         wrong = (lengths < 1) | (lengths > steps)
         if wrong.any():
             row = int(wrong.argmax())
             yield f"row {row + 1} a length of {lengths[row]}: lengths lie between 1 and the {steps} steps"
-    if rows.kind == "tokens" and rows.vocabulary < 1:
+    if rows.kind == "tokens" and isinstance(rows.inputs, np.ndarray) and rows.vocabulary < 1:
         yield "token ids, and no vocabulary"
     if rows.target_kind != "class":
         if targets.ndim == 1:
@@ -111,35 +154,34 @@ def _slips(rows: Rows) -> Iterator[str]:
         yield "splits, and no row to train on"
 
 
-def spec_of(rows: Rows, train: Batch, preprocessing: Preprocessing) -> Spec:
+def spec_of(rows: Rows, train: Split, inputs: Fitted, targets: FittedTargets) -> Spec:
     """The shapes and names that the training split shows."""
-    outputs = len(preprocessing.classes) or len(preprocessing.center)
+    outputs = len(targets.classes) or len(targets.center)
     counts = torch.empty(0)
     if rows.target_kind == "class":
         counts = torch.bincount(train.targets, minlength=outputs)
     elif rows.target_kind == "labels":
         counts = train.targets.sum(dim=0)
+    told = dict(inputs.spec())
+    shape = tuple(told.pop("shape", None) or train.held.values.shape[1:])
     return Spec(
         rows.kind,
-        tuple(train.inputs.shape[1:]),
+        shape,
         outputs,
         rows.target_kind,
-        classes=preprocessing.classes,
+        classes=targets.classes,
         counts=tuple(map(int, counts)),
         rows=len(train),
         target_names=rows.target_names,
-        center=preprocessing.center,
-        scale=preprocessing.spread,
-        vocabulary=rows.vocabulary,
-        varying=rows.lengths is not None,
+        center=targets.center,
+        scale=targets.spread,
+        **told,
     )
 
 
-def fingerprint(splits: Mapping[SplitName, Batch]) -> str:
+def fingerprint(splits: Mapping[SplitName, Split]) -> str:
     """sha256 over every split's rows, inputs and targets: another file, seed or split gives another."""
     digest = sha256()
     for name in sorted(splits):
-        batch = splits[name]
-        for tensor in (batch.inputs, batch.targets, batch.rows, *([] if batch.lengths is None else [batch.lengths])):
-            digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(splits[name].digest())
     return digest.hexdigest()

@@ -1,15 +1,215 @@
-"""Which rows train, which validate, which test: seeded fractions, stratified for classes."""
+"""Which rows train, which validate, which test: seeded shares, stratified for classes; by a column, by groups, by time."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainkit.data.randomness import key
-from trainkit.errors import DataError
-from trainkit.spec import SPLITS, SplitName
+from trainkit.errors import ConfigError, DataError
+from trainkit.spec import SPLITS, Rows, SplitName
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 Labels = np.ndarray[Any, Any]
+_WORDS: Mapping[str, SplitName] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How rows are split: shares, and the column that says more, if one does."""
+
+    validation: float = 0.15
+    test: float = 0.15
+    column: str | None = None
+    """Its values name the splits."""
+    group: str | None = None
+    """Rows with the same value stay together."""
+    time: str | None = None
+    """The earliest rows train, the latest test."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that split, and so are no inputs."""
+        return tuple(name for name in (self.column, self.group, self.time) if name)
+
+
+def assign(rows: Rows, shares: Shares, seed: int) -> dict[SplitName, Index]:
+    """Row numbers of each split, ascending; a split without rows is absent, and train never is.
+
+    What the source splits itself stays so; what it leaves open, of validation and test, is taken from its training rows.
+    Raises DataError when a split would be empty, a class has too few rows, or the column does not serve.
+    """
+    given = dict(rows.splits or {})
+    pool = given.pop("train", None) if rows.splits else None
+    open_shares = replace(shares, **dict.fromkeys(given, 0.0))  # type: ignore[arg-type]
+    index = np.arange(len(rows)) if pool is None else np.asarray(pool)
+    splits: dict[SplitName, Index] = {name: np.asarray(there) for name, there in given.items()}
+    if rows.splits is not None and not open_shares.validation and not open_shares.test:
+        splits["train"] = index
+    else:
+        splits |= _assigned(rows, index, open_shares, seed)
+    return {name: splits[name] for name in SPLITS if name in splits and (len(splits[name]) or name == "train")}
+
+
+def _assigned(rows: Rows, index: Index, shares: Shares, seed: int) -> dict[SplitName, Index]:
+    if shares.column:
+        return _by_word(rows, index, shares.column)
+    if shares.group:
+        return _by_group(column_of(rows, shares.group, "group").to_numpy()[index], index, shares, seed)
+    if shares.time:
+        moments = _moments(rows, shares.time)[index]
+        return _by_time(moments, moments, index, shares)
+    if rows.moments:
+        begins, ends = (column_of(rows, name, "time").to_numpy()[index] for name in rows.moments)
+        return _by_time(begins, ends, index, shares)
+    labels = rows.targets[index] if rows.target_kind == "class" else None
+    found = split(len(index), labels, validation=shares.validation, test=shares.test, seed=seed)
+    return {name: index[there] for name, there in found.items()}
+
+
+def column_of(rows: Rows, name: str, setting: str) -> pl.Series:
+    """The column by which to split. Raises ConfigError when there is none of that name, DataError for a gap in it."""
+    import polars as pl
+
+    frames = [frame for frame in (rows.inputs, rows.extra) if isinstance(frame, pl.DataFrame)]
+    for frame in frames:
+        if name in frame.columns:
+            values = frame[name]
+            if (gaps := values.is_null()).any():
+                raise DataError(
+                    f"{rows.place(int(gaps.arg_true()[0]))}: column {name!r} has no value, and the rows are split by it.",
+                    key=("split", setting),
+                    suggestion="Fill it, or leave the row out.",
+                )
+            return values
+    names = [column for frame in frames for column in frame.columns]
+    raise ConfigError(
+        f"the rows cannot be split by {name!r}: the data has no such column.",
+        key=("split", setting),
+        suggestion=f"There are: {', '.join(names[:20])}." if names else "This source has no columns to split by.",
+    )
+
+
+def without(rows: Rows, names: tuple[str, ...]) -> Rows:
+    """The rows, without these columns as inputs: what splits them is none."""
+    import polars as pl
+
+    held = [name for name in names if isinstance(rows.inputs, pl.DataFrame) and name in rows.inputs.columns]
+    return replace(rows, inputs=rows.inputs.drop(held)) if held else rows
+
+
+def _by_word(rows: Rows, index: Index, name: str) -> dict[SplitName, Index]:
+    values = column_of(rows, name, "column")
+    words = [str(value).strip().lower() for value in values.to_list()]
+    strange = next((row for row in index.tolist() if words[row] not in _WORDS), None)
+    if strange is not None:
+        raise DataError(
+            f"{rows.place(strange)}: column {name!r} says {values[strange]!r}, which is no split.",
+            key=("split", "column"),
+            suggestion="Write train, validation or test.",
+        )
+    codes = np.array([_WORDS[words[row]] for row in index.tolist()])
+    found = {split_name: index[codes == split_name] for split_name in SPLITS}
+    if not len(found["train"]):
+        raise DataError(f"column {name!r} sends no row to train.", key=("split", "column"), suggestion="Write train for some.")
+    return found
+
+
+def _by_group(groups: Labels, index: Index, shares: Shares, seed: int) -> dict[SplitName, Index]:
+    """Groups in a random order fill test, then validation, to the share asked for as nearly as whole groups can."""
+    names, codes = _coded(groups)
+    wanted = {name: share for name, share in (("test", shares.test), ("validation", shares.validation)) if share}
+    if len(names) <= len(wanted):
+        raise DataError(
+            f"{len(names)} group{'s' * (len(names) != 1)} cannot fill {len(wanted) + 1} splits.",
+            key=("split", "group"),
+            suggestion="Give rows of more groups, or set split.validation or split.test to 0.",
+        )
+    sizes = np.bincount(codes)
+    left = list(np.random.RandomState(key(seed, "split", "group") % 2**32).permutation(len(names)))
+    found: dict[SplitName, Index] = {}
+    for n, (name, share) in enumerate(wanted.items()):
+        spare = len(wanted) - n  # each later split, train among them, needs a group too
+        chosen: list[int] = []
+        for group in list(left):
+            have = sizes[chosen].sum() if chosen else 0
+            nearer = abs(have + sizes[group] - share * len(index)) < abs(have - share * len(index))
+            if len(left) > spare and (nearer or not chosen):
+                chosen.append(group)
+                left.remove(group)
+            if have >= share * len(index):
+                break
+        found[name] = index[np.isin(codes, chosen)]  # type: ignore[index]
+    return {"train": index[np.isin(codes, left)], **found}
+
+
+def _by_time(begins: Labels, ends: Labels, index: Index, shares: Shares) -> dict[SplitName, Index]:
+    """The earliest rows train, the latest test. A moment belongs to one split: a row that speaks of moments in two is left out."""
+    sizes = {"test": round(len(index) * shares.test), "validation": round(len(index) * shares.validation)}
+    ordered, last = np.sort(begins, kind="stable"), len(index)
+    found: dict[SplitName, Index] = {}
+    until: Any = None
+    for name in ("test", "validation", "train"):
+        last -= sizes.get(name, last)
+        if name != "train" and not sizes[name]:
+            continue
+        since = ordered[last] if name != "train" else None
+        there = np.ones(len(index), dtype=bool) if since is None else begins >= since
+        if until is not None:
+            there &= ends < until
+        found[name], until = index[there], since if since is not None else until
+        if not there.any():
+            raise DataError(
+                f"the {name} split would be empty: too few different moments.",
+                key=("split",),
+                suggestion="Give more rows, or change split.validation and split.test.",
+            )
+    return found
+
+
+def _moments(rows: Rows, name: str) -> Labels:
+    """The column as numbers that grow with time. Raises DataError naming a row whose value is no moment."""
+    import polars as pl
+
+    values = column_of(rows, name, "time")
+    if values.dtype.is_numeric():
+        return values.to_numpy()
+    if values.dtype.is_temporal():
+        return values.cast(pl.Int64 if values.dtype != pl.Date else pl.Int32).to_numpy()
+    best, gaps = None, len(values) + 1
+    for read in _readings(values):
+        if read.null_count() < gaps:
+            best, gaps = read, read.null_count()
+    assert best is not None
+    if gaps:
+        row = int(best.is_null().arg_true()[0])
+        raise DataError(
+            f"{rows.place(row)}: column {name!r} says {values[row]!r}, which is neither a number nor a date such as 2024-01-31.",
+            key=("split", "time"),
+            suggestion="Mend it, or leave the row out.",
+        )
+    return best.to_numpy()
+
+
+def _readings(values: pl.Series) -> Iterator[pl.Series]:
+    """Text as numbers, as moments, as days: null where it is none."""
+    import polars as pl
+
+    yield values.cast(pl.Float64, strict=False)
+    for pattern in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"):
+        yield values.str.to_datetime(pattern, strict=False).cast(pl.Int64)
+    for pattern in ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m", "%Y"):
+        yield values.str.to_date(pattern, strict=False).cast(pl.Int64)
 
 
 def split(rows: int, labels: Labels | None, *, validation: float, test: float, seed: int) -> dict[SplitName, Index]:

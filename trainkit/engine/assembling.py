@@ -15,6 +15,7 @@ from trainkit.data.randomness import key
 from trainkit.engine.evaluation import evaluating
 from trainkit.engine.hardware import Hardware
 from trainkit.errors import CheckpointError, ConfigError, SetupError
+from trainkit.networks.embedded import Embedded
 from trainkit.parts.tasks import BuiltTask
 from trainkit.spec import Batch, Spec
 
@@ -28,10 +29,12 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     torch.manual_seed(key(config.seed, "init"))
     config.model.check(spec)
     spec = replace(spec, outputs=config.task.outputs(spec))
-    network = config.model.build(spec)
+    network = config.model.build(spec.widened if spec.embedded else spec)
     if not isinstance(network, nn.Module):
         what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
         raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
+    if spec.embedded:
+        network = Embedded(network, spec.embedded, spec.input_size)
     with evaluating(network):
         shape = tuple(spec.example().through(network).shape)
     if shape != (2, spec.outputs):

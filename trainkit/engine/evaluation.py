@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainkit.data.batches import slices
+from trainkit.data.splits import Split
 from trainkit.engine.hardware import Hardware
 from trainkit.parts.tasks import BuiltTask
-from trainkit.spec import Batch
 
 
 @contextmanager
@@ -47,10 +46,10 @@ class Evaluator:
     hardware: Hardware
     batch_size: int
 
-    def __call__(self, rows: Batch) -> Scores:
+    def __call__(self, rows: Split) -> Scores:
         """Measure all of ``rows``, in order. Draws no random number; every module's own mode is put back."""
         with evaluating(self.network), self.hardware.autocast():
-            done = [(self.task(self.network, part), self.task.weight(part)) for part in slices(rows, self.batch_size)]
+            done = [(self.task(self.network, part), self.task.weight(part)) for part in rows.slices(self.batch_size)]
         outputs = torch.cat([part["outputs"].to(self.hardware.dtype) for part, _ in done])
         total = sum(weight for _, weight in done)
         loss = torch.stack([part["loss"] * weight for part, weight in done]).sum() / total

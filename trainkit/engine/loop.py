@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from trainkit.data.batches import pieces
+from trainkit.data.cutting import pieces
 from trainkit.engine.run import Run
 from trainkit.spec import Event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from time import perf_counter
 from typing import Any
@@ -17,6 +17,7 @@ from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.data.batches import Batches
 from trainkit.data.randomness import key
+from trainkit.data.splits import Data
 from trainkit.engine.assembling import assemble, build_optimizer, check_kernels, check_norms, copied, load_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, processor
@@ -25,7 +26,7 @@ from trainkit.engine.summary import multiply_adds, summary
 from trainkit.errors import CheckpointError, ConfigError, NumericError
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
-from trainkit.spec import Batch, Data, SplitName
+from trainkit.spec import Batch, SplitName
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,14 @@ class Run:
         """Everything at its first step. Raises ConfigError when parts, settings and data don't fit together."""
         assert config.task is not None, "inferred before"
         network, task = assemble(config, data.spec, hardware)
-        data = replace(data, splits={name: rows.to(hardware.device) for name, rows in data.splits.items()})
+        data = data.to(hardware.device)
         size = len(data["train"]) if config.training.batch_size == "all" else config.training.batch_size
-        batches = Batches(data["train"], size, config.seed)
+        sampler = config.training.sampler
+        if sampler == "auto":
+            sampler = "buckets" if data.spec.kind == "tokens" and data.spec.varying else "shuffle"
+        if sampler == "balanced" and data.spec.target != "class":
+            raise ConfigError("the sampler balanced needs classes.", key=("training", "sampler"), suggestion="Use shuffle.")
+        batches = Batches(data["train"], size, config.seed, sampler)
         plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data)
         config.schedule.check(plan.steps, plan.per_epoch)
         if plan.accumulate > min(size, len(data["train"])):

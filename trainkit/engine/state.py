@@ -38,7 +38,7 @@ class State:
         exact = torch.float32 if device.type == "mps" else torch.float64
         return cls(torch.zeros((), dtype=exact, device=device), torch.zeros((), dtype=exact, device=device))
 
-    def advance(self, loss: Tensor, weight: int | Tensor) -> None:
+    def advance(self, loss: Tensor, weight: float | Tensor) -> None:
         """One step done, with this mean loss over this weight. Nothing waits for the device."""
         self.step += 1
         self.loss_sum += loss * weight

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from trainkit.config.tree import Config
+from trainkit.data.findings import Finding, lines, quick
 from trainkit.data.preparing import check_rows, prepare
+from trainkit.data.splits import Change, Data
+from trainkit.data.splitting import Shares
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
-from trainkit.errors import ConfigError
+from trainkit.errors import ConfigError, DataError
 from trainkit.parts.tasks import WORDS, tasks
-from trainkit.spec import Data, Rows, Target
+from trainkit.spec import Rows, Spec, Target
 
 TASKS: dict[Target, str] = {"class": "classification", "number": "regression", "labels": "multilabel"}
 """What a target asks for, where the config leaves the task out."""
@@ -40,16 +44,45 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
             key=("task",),
             suggestion=f"Use `task: {TASKS[rows.target_kind]}`.",
         )
-    return prepare(
+    data = prepare(
         rows,
-        validation=config.split.validation,
-        test=config.split.test,
+        config.preprocess,
+        Shares(**config.split.model_dump()),
         seed=config.seed,
         fitted=fitted,
-        scaling=config.preprocess.scaling,
         train_rows=config.training.limit,
         dtype=hardware.dtype,
+        workers=workers(config),
+        augmented=bool(config.augment),
     )
+    return data.changed(list(_changes(config, data.spec)), config.seed) if config.augment else data
+
+
+def _quick(config: Config, rows: Rows, data: Data) -> list[Finding]:
+    """What a quick look at the data warns of."""
+    weighed = getattr(config.task, "class_weights", "none") != "none" or config.training.sampler == "balanced"
+    return quick(rows, data, left_out=Shares(**config.split.model_dump()).columns, balanced=weighed)
+
+
+def workers(config: Config) -> int:
+    """Threads that read ahead."""
+    if config.training.workers is not None:
+        return config.training.workers
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _changes(config: Config, spec: Spec) -> Iterator[Change]:
+    """The augmentations, built; what one of them says does not fit gets its place in the list."""
+    loss = getattr(config.task, "loss", None)
+    for n, part in enumerate(config.augment):
+        if part.mixes and spec.target == "labels" and loss is not None and not loss.soft:
+            words = f"{part.name} makes labels between 0 and 1, and the loss {loss.name} takes 0 and 1 only."
+            raise ConfigError(words, key=("augment", n), suggestion="Use the loss bce.")
+        try:
+            yield Change(part.name, part.build(spec), part.mixes)
+        except (ConfigError, DataError) as error:
+            problems = [replace(problem, key=("augment", n, *problem.key)) for problem in error.problems]
+            raise type(error)(problems) from error
 
 
 def build_run(config: Config) -> Run:
@@ -59,7 +92,8 @@ def build_run(config: Config) -> Run:
     """
     hardware = Hardware.choose(config.device, config.precision)  # first: the cheapest to get wrong
     rows, config = read_rows(config)
-    run = Run.build(config, read_data(config, rows, hardware), hardware)
+    data = read_data(config, rows, hardware)
+    run = Run.build(config, replace(data, found=tuple(lines(_quick(config, rows, data)))), hardware)
     if run.small and config.threads is None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # two that wait for each other took 5 ms a step, one 1.8: docs/log.md
     return run

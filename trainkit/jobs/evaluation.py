@@ -10,17 +10,17 @@ from typing import Any, Literal
 import torch
 
 from trainkit.config.explaining import at
-from trainkit.config.loading import Loaded, build
+from trainkit.config.loading import build
 from trainkit.config.plugins import load_plugin
-from trainkit.config.reader import Document, read_file, read_text
+from trainkit.config.reader import read_file, read_text
 from trainkit.config.tree import Config
 from trainkit.data.preparing import whole
-from trainkit.data.preprocessing import Preprocessing
+from trainkit.data.targets import FittedTargets
 from trainkit.engine.assembling import assemble, load_weights, trained_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, prepared, processor
-from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key
-from trainkit.jobs.building import read_data, read_rows
+from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, dotted
+from trainkit.jobs.building import read_data, read_rows, workers
 from trainkit.jobs.result import clean
 from trainkit.spec import Spec, SplitName
 from trainkit.store import checkpoint as checkpoints
@@ -54,7 +54,7 @@ def evaluate(
         rows, _ = read_rows(config)
         if data is not None and split is None:
             called: Literal["all"] | SplitName = "all"
-            measured = whole(rows, content["fitted"], hardware.dtype)
+            measured = whole(rows, config.preprocess, content["fitted"], hardware.dtype, workers(config))
         else:
             called = split or "test"
             prepared_data = read_data(config, rows, hardware, content["fitted"])
@@ -94,11 +94,14 @@ def check_content(content: dict[str, Any], path: Path) -> dict[str, Any]:
             wrong.append("hardware")
         if content["evaluation_batch"] < 1:
             wrong.append("evaluation_batch")
-        for name, part in (("spec", Spec), ("fitted", Preprocessing)):
-            try:
-                part.restore(content[name])
-            except (KeyError, TypeError, ValueError, AttributeError):
-                wrong.append(name)
+        try:
+            Spec.restore(content["spec"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            wrong.append("spec")
+        try:
+            FittedTargets.restore(content["fitted"]["targets"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            wrong.append("fitted")
     if wrong:
         raise CheckpointError(f"{path} is not a whole trainkit checkpoint: {', '.join(wrong)} missing or not understood.")
     return content
@@ -120,53 +123,82 @@ def differences(content: Mapping[str, Any], hardware: Hardware) -> Iterator[str]
 
 
 def config_of(
-    content: Mapping[str, Any], path: Path, *, plugins: Sequence[str | Path] = (), data: str | Path | None = None
+    content: Mapping[str, Any],
+    path: Path,
+    *,
+    plugins: Sequence[str | Path] = (),
+    data: str | Path | None = None,
+    trains: bool = False,
+    reads: bool = True,
 ) -> Config:
-    """The config that a checkpoint holds. Where its source reads files, they are those that the run's own config.yaml
-    names, or ``data``: nothing named inside a checkpoint is ever opened or imported."""
+    """The config that a checkpoint holds, without augmentations unless it ``trains`` on. Where its source ``reads`` files, they
+    are those that the run's own config.yaml names, or ``data``: nothing named inside a checkpoint is ever opened or imported."""
     for plugin in plugins:
         load_plugin(plugin)
     document = read_text(content["config"], str(path))
     tree = {**document.value, "plugins": []}
+    if not trains:
+        tree["augment"] = []
     try:
         loaded = build(replace(document, value=tree), folder=Path.cwd(), name="run", environment=False)
     except ConfigError as error:
-        missing = content.get("plugins") or {}
-        if missing:
-            named = [f"--plugin PATH/{source}" for source in sorted(set(missing.values())) if source.endswith(".py")]
-            packages = sorted({source for source in missing.values() if not source.endswith(".py")})
-            mend = [f"Name their file again: {' '.join(named)}."] if named else []
-            mend += [f"Install {', '.join(packages)} again."] if packages else []
-            raise ConfigError(
-                f"{path} uses parts of your own ({', '.join(sorted(missing))}), which it names but never imports.",
-                suggestion=" ".join(mend),
-            ) from error
-        raise CheckpointError(f"{path} holds a config that this trainkit does not understand: {error}") from error
-    files = loaded.config.paths()
+        raise _not_understood(error, content, path) from error
+    config = loaded.config
+    _check_fitted(config, content, path)
     if data is not None:
-        return _with_data(loaded, document, files, data)
-    if not files:
-        return loaded.config
+        tree["data"] = _with_data(config, data)
+        config = Config.model_validate(tree)
+    named = [key for key in config.paths() if data is None or key[0] != "data"]
+    if not named or not reads:
+        return config
     run = run_of(path)
     if run is None:
         raise ConfigError(
-            f"{path} was trained on a file, and lies outside of its run's folder: where is the data?",
-            suggestion="Name it: --data PATH.",
+            f"{path} was trained on files ({dotted(named[0])}), and lies outside of its run's folder: where are they?",
+            suggestion="Name the data: --data PATH." if named[0][0] == "data" else "Put it back into its run's folder.",
         )
     written = read_file(run.config)
-    tree["data"] = written.value.get("data")
+    tree |= {section: written.value.get(section) for section in {str(key[0]) for key in named}}
     return build(replace(written, value=tree), folder=run.path, name="run", environment=False).config
 
 
-def _with_data(loaded: Loaded, document: Document, files: list[Key], data: str | Path) -> Config:
-    if len(files) != 1:
-        what = "reads no file" if not files else "reads several files"
-        raise ConfigError(f"--data: the source {loaded.config.data.name} {what}.", suggestion="Leave --data out.")
+def _not_understood(error: ConfigError, content: Mapping[str, Any], path: Path) -> ConfigError | CheckpointError:
+    """Why the config inside a checkpoint does not build."""
+    missing = content.get("plugins") or {}
+    if not missing:
+        return CheckpointError(f"{path} holds a config that this trainkit does not understand: {error}")
+    named = [f"--plugin PATH/{source}" for source in sorted(set(missing.values())) if source.endswith(".py")]
+    packages = sorted({source for source in missing.values() if not source.endswith(".py")})
+    mend = [f"Name their file again: {' '.join(named)}."] if named else []
+    mend += [f"Install {', '.join(packages)} again."] if packages else []
+    return ConfigError(
+        f"{path} uses parts of your own ({', '.join(sorted(missing))}), which it names but never imports.",
+        suggestion=" ".join(mend),
+    )
+
+
+def _check_fitted(config: Config, content: Mapping[str, Any], path: Path) -> None:
+    try:
+        spec, told = Spec.restore(content["spec"]), config.preprocess.restore(content["fitted"]["inputs"]).spec()
+        if any(getattr(spec, name) != value for name, value in told.items()):
+            raise ValueError("they give other inputs than the network takes")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"{path} is not a whole trainkit checkpoint: what was fitted is not understood.") from error
+
+
+def _with_data(config: Config, data: str | Path) -> dict[str, Any]:
+    """The source's settings, with another file or folder: for its ``path``, or for the only one that it reads."""
     if not Path(data).exists():
         raise ConfigError(f"--data: {data} is not there.")
-    tree = loaded.config.model_dump(mode="json")
-    at(tree, files[0][:-1])[files[0][-1]] = str(Path(data).absolute())
-    return Config.model_validate(tree)
+    files = [key for key in config.paths() if key[0] == "data"]
+    if not files:
+        raise ConfigError(f"--data: the source {config.data.name} reads no file.", suggestion="Leave --data out.")
+    settings: dict[str, Any] = config.data.model_dump(mode="json")
+    if "path" not in settings and len(files) > 1:
+        raise ConfigError(f"--data: the source {config.data.name} reads several files.", suggestion="Leave --data out.")
+    *above, last = ("path",) if "path" in settings else files[0][1:]
+    at(settings, tuple(above))[last] = str(Path(data).absolute())
+    return settings
 
 
 def hardware_of(content: Mapping[str, Any], device: str | None) -> Hardware:

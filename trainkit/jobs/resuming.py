@@ -27,22 +27,24 @@ from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
 FREE = (
     "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
     "training.clip", "training.l1", "training.max_norm", "training.max_time", "task.metrics", "optimizer", "schedule",
-    "checkpoint", "loggers", "device", "threads", "deterministic",
+    "training.workers", "checkpoint", "loggers", "device", "threads", "deterministic",
 )  # fmt: skip
 """What may change in a resumed run."""
-SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "data.")
+SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "training.workers", "data.")
 """What may change without moving a bit of the weights; data's files are compared by their rows."""
 REASONS = {
     "seed": "it decides the split and which rows a step sees",
     "data": "the rows would be others",
     "split": "the rows would be others",
     "preprocess": "the inputs would be others",
+    "augment": "the rows so far were changed otherwise",
     "model": "the weights would not fit",
     "task": "the loss so far would mean something else",
     "optimizer.name": "its state would not fit",
     "optimizer.decay_all": "its state would not fit",
     "precision": "the numbers so far have another",
     "training.batch_size": "a step would be other rows",
+    "training.sampler": "a step would be other rows",
     "training.accumulate": "the pieces of a step would be others",
     "training.limit": "the rows would be others",
     "training.ema": "the mean of the weights so far has another memory",
@@ -173,7 +175,7 @@ def _config(
     where = path or (folder.last if folder else None)
     if content is not None:
         assert where is not None
-        inside = config_of(content, where, plugins=plugins, data=data)
+        inside = config_of(content, where, plugins=plugins, data=data, trains=True)
         if folder is None or data is not None:
             document = read_text(inside.text(), str(where))
             return build(document, changes, folder=Path.cwd(), name=inside.name, environment=False)

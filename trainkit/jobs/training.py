@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from trainkit.config.loading import Loaded, as_arguments, load
-from trainkit.data.batches import slices
 from trainkit.engine.hardware import prepared
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run, split_sizes
@@ -72,7 +71,7 @@ def rehearse(
         event = next(fit(run))
         validation = None
         if "validation" in run.data:
-            validation = run.evaluator(next(slices(run.data["validation"], run.plan.evaluation_batch))).metrics
+            validation = run.evaluator(run.data["validation"].first(run.plan.evaluation_batch)).metrics
         facts = {
             "dry_run": True,
             "rows": split_sizes(run.data),

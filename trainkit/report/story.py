@@ -32,12 +32,14 @@ def opening(run: Run, threads: int) -> list[str]:
         patience = f"; at most {counted(int(plan.patience), 'evaluation')} without a better {plan.monitor}"
     return [
         f"data      {config.data.name}: {sizes} rows of {shape}; {what}",
+        *(f"columns   {line}" if spec.kind == "table" else f"inputs    {line}" for line in run.data.told),
         f"model     {config.model.name}: {total:,} parameters, {trains}",
         f"task      {config.task.name}, loss {getattr(config.task, 'loss', config.task).name}; optimizer {config.optimizer.name}, "
         f"lr {config.optimizer.lr:g}, {config.schedule.name}",
         f"device    {hardware.device} ({hardware.device_reason}), {hardware.precision} ({hardware.precision_reason}), "
         f"{counted(threads, 'thread')}{' (the steps are small)' if threads == 1 and run.small else ''}",
         f"training  {counted(plan.steps, 'step')} of {batch}, {plan.per_epoch:,} an epoch{patience}",
+        *run.data.found,
     ]
 
 

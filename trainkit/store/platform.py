@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from trainkit.errors import StorageError
+from trainkit.errors import ConfigError, StorageError
 
 WORDS = {
     errno.ENOSPC: "the disk is full",
@@ -80,6 +80,21 @@ def write_text(path: Path, text: str) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise storage_error(error, path, len(data)) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of ``path`` once all is written; if that fails, ``path`` is as it was.
+    Raises ConfigError where its folder is not there, StorageError when the disk refuses."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{path} can't be written: {'it is a folder' if path.is_dir() else 'its folder is not there'}.")
+    try:
+        with temporary(path.parent) as temp:
+            with create_exclusive(temp) as file:
+                yield file
+            os.replace(temp, path)
+    except OSError as error:
+        raise storage_error(error, path, 0) from error
 
 
 def storage_error(error: OSError, path: Path, size_bytes: int) -> StorageError:

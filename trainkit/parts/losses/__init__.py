@@ -20,6 +20,8 @@ class Loss(Part):
 
     targets: ClassVar[tuple[Target, ...]]
     """The kinds of target it compares with: class, number, labels."""
+    soft: ClassVar[bool] = True
+    """Does it take labels between 0 and 1, as mixing rows makes them?"""
 
     def outputs(self, spec: Spec) -> int:
         """How many numbers a row the network must answer with. Raises ConfigError for data that this loss cannot serve."""

@@ -27,6 +27,7 @@ class Focal(Loss):
     gamma: float = Field(default=2.0, ge=0, le=100)
     """How much less; 0 is cross-entropy (or bce, for labels)."""
     targets: ClassVar[tuple[Target, ...]] = ("class", "labels")
+    soft: ClassVar[bool] = False
 
     def build(self, class_weights: Tensor | None) -> Mean:
         import torch

@@ -29,6 +29,7 @@ class Hinge(Loss):
     p: Literal[1, 2] = 1
     """2 squares what is missing."""
     targets: ClassVar[tuple[Target, ...]] = ("class", "labels")
+    soft: ClassVar[bool] = False
 
     def build(self, class_weights: Tensor | None) -> Mean:
         import torch

@@ -1,18 +1,27 @@
 """Sources: where the rows come from."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
+from trainkit.errors import ConfigError
 from trainkit.part import Part, Registry
-from trainkit.spec import Rows, Target
+from trainkit.spec import Kind, Rows, SplitName, Target
 
 
 class Source(Part):
     """Where the rows come from."""
 
     @property
-    def splits_itself(self) -> bool:
-        """Does it say which rows train, validate and test? Then the section `split` means nothing."""
-        return False
+    def data_kind(self) -> Kind:
+        """The kind of data it gives, as far as its settings tell: decides what `preprocess` may hold."""
+        return "table"
+
+    @property
+    def given(self) -> tuple[SplitName, ...]:
+        """The splits that it makes itself, besides train: of these, the section `split` says nothing."""
+        return ()
 
     def build(self, target: Target | None) -> Rows:
         """Read all rows. ``target`` is the kind that the task wants, None when the source shall find out.
@@ -20,6 +29,14 @@ class Source(Part):
         Raises ConfigError for a path that is not there, DataError for what is wrong inside.
         """
         raise NotImplementedError
+
+    def fresh(self, inputs: Sequence[str], size: int) -> Iterator[Rows]:
+        """New rows to be answered, without targets, at most ``size`` of them at a time: little memory however many there are.
+
+        ``inputs`` are files, folders, or ``-`` for what comes through the standard input.
+        Raises ConfigError for a path that is not there, DataError for what is wrong inside.
+        """
+        raise ConfigError(f"predict: the source {self.name} reads no new rows.")
 
 
 sources = Registry("sources", "source", Source)

@@ -13,6 +13,10 @@ class Bundled(Source):
     kind: ClassVar[Kind] = "table"
     shape: ClassVar[tuple[int, ...]] = ()
 
+    @property
+    def data_kind(self) -> Kind:
+        return self.kind
+
     def build(self, target: Target | None) -> Rows:
         import numpy as np
         from sklearn import datasets

@@ -1,198 +1,203 @@
-"""Source: a CSV file."""
+"""Source: tables in CSV, Parquet or NDJSON files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainkit.errors import ConfigError, DataError, Problem
-from trainkit.part import PathSetting
+from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.spec import Rows, Target
+from trainkit.parts.sources._tables import (
+    PATH,
+    TARGET,
+    Files,
+    Table,
+    TableFormat,
+    amounts,
+    check_columns,
+    check_filled,
+    chosen,
+    classes,
+    fitting,
+    labels,
+    marks,
+    read_files,
+    stream_table,
+    usable,
+)
+from trainkit.spec import Rows, SplitName, Target
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    import numpy as np
     import polars as pl
 
-MISSING = ["", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "null", "NULL"]
+Splits: TypeAlias = "dict[SplitName, np.ndarray[Any, Any]] | None"
 
 
 @sources.register
-class CSV(Source):
-    """A CSV file with a header: columns of numbers and categories, and one column to predict."""
+class CSV(TableFormat, Source):
+    """Tables with a header, in CSV, Parquet or NDJSON files: columns of any kind, and one or several columns to predict."""
 
     name: Literal["csv"] = "csv"
-    path: PathSetting
-    """The file, relative to the config that names it."""
-    target: str
-    """The column to predict."""
-    kinds: dict[str, Literal["number", "category", "ignore"]] = Field(default_factory=dict)
-    """What a column holds, where what its training rows show would be wrong. `ignore` leaves a column out."""
+    path: PathSetting | Files
+    """The file, or a pattern of files such as data/*.csv, relative to the config that names it; or one for each split."""
+    target: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """The column to predict; or several: of numbers, or with `task: multilabel` of 0 and 1."""
+    columns: tuple[str, ...] = ()
+    """The inputs: names, or patterns such as sensor_*; left out: all columns but the target."""
+    kinds: dict[str, Literal["number", "category", "yes_no", "date", "text", "ignore"]] = Field(default_factory=dict)
+    """What columns hold, by name or pattern, where what their training rows show would be wrong. `ignore` leaves one out."""
+    drop_missing_targets: bool = False
+    """Leave out the rows that have no target."""
+    label_case: Literal["ask", "keep", "lower"] = "ask"
+    """Classes that differ only in capital letters, such as Yes and yes: ask stops, keep keeps them apart, lower makes them one."""
+
+    @model_validator(mode="after")
+    def _targets_are_no_inputs(self) -> CSV:
+        for n, name in enumerate(self.targets):
+            if name in self.targets[:n]:
+                raise fault(("target", n), f"{name!r} is named twice")
+            if name in self.kinds:
+                raise fault(("kinds", name), f"{name!r} is the target: its kind follows from the task")
+            if name in self.columns:
+                raise fault(("columns", self.columns.index(name)), f"{name!r} is the target: it cannot be an input too")
+        return self
+
+    @property
+    def given(self) -> tuple[SplitName, ...]:
+        return self.path.given if isinstance(self.path, Files) else ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return (self.target,) if isinstance(self.target, str) else self.target
 
     def build(self, target: Target | None) -> Rows:
-        frame = self._read()
-        for key, name in ((("data", "target"), self.target), *((("data", "kinds", name), name) for name in self.kinds)):
-            if name not in frame.columns:
-                raise DataError(f"{self.path} has no column {name!r}.", key=key, suggestion=_nearest(name, frame.columns))
-        if self.target in self.kinds:
-            raise ConfigError(
-                f"{self.target!r} is the target: its kind follows from the task.",
-                key=("data", "kinds", self.target),
-                suggestion="Say `task: classification` or `task: regression`.",
-            )
-        frame = frame.drop(name for name, kind in self.kinds.items() if kind == "ignore")
-        self._refuse_gaps(frame)
-        values = frame[self.target]
-        kind = target or self._kind(values)
+        table, splits = read_files(self.path, self)
+        check_columns(table, self.targets, key=TARGET)
+        if self.drop_missing_targets:
+            table, splits = self._with_targets(table, splits)
+        check_filled(table, self.targets, fix="Fill it, or leave out all such rows: `data.drop_missing_targets: true`.")
+        kinds = self._kinds(table)
+        inputs = self._inputs(table, kinds)
+        kind = target or self._kind(table)
+        if kind == "class":
+            self._one_or_many(1, "classification")
+            answers = classes(table, self.targets[0], case=self.label_case)
+        elif kind == "labels":
+            self._one_or_many(2, "multilabel")
+            answers = labels(table, self.targets)
+        else:
+            answers = amounts(table, self.targets)
+        rest = [column.name for column in table.frame if column.name not in (*inputs, *self.targets) and usable(column)]
         return Rows(
-            frame.drop(self.target),
-            values.to_numpy().astype(object) if kind == "class" else self._amounts(values).to_numpy()[:, None],
+            table.frame.select(inputs),
+            answers,
             "table",
             kind,
-            target_names=(self.target,),
-            kinds=self.kinds,
-            file=self.path,
+            target_names=self.targets,
+            kinds={name: kinds[name] for name in inputs if name in kinds},
+            file=table.name,
+            places=table.place,
+            splits=splits,
+            extra=table.frame.select(rest),
         )
 
-    def _read(self) -> pl.DataFrame:
-        """Every column as text, what is missing as null: kinds are found later, on the training rows."""
-        from pathlib import Path
+    def fresh(self, inputs: Sequence[str], size: int) -> Iterator[Rows]:
+        import numpy as np
 
+        usual = self.separator in ",;\t|"  # new files may have another of these
+        how = self.model_copy(update={"format": "auto", "separator": "auto" if usual else self.separator})
+        for path in inputs:
+            for table in stream_table(path, how, size):
+                frame = table.frame.select(column.name for column in table.frame if usable(column))
+                none = np.zeros((frame.height, 0))
+                yield Rows(frame, none, "table", "number", target_names=(), file=table.name, places=table.place)
+
+    def _with_targets(self, table: Table, splits: Splits) -> tuple[Table, Splits]:
+        """The rows that have every target."""
+        import numpy as np
         import polars as pl
 
-        path = Path(self.path)
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "is not there"
-            near = _nearest(path.name, [file.name for file in path.parent.glob("*")]) if path.parent.is_dir() else ""
-            raise ConfigError(f"the file {self.path} {what}.", key=("data", "path"), suggestion=near)
-        names = self._header(path)
-        try:
-            frame = pl.read_csv(path, infer_schema=False, glob=False)
-        except pl.exceptions.PolarsError as error:
-            raise self._unreadable(path, len(names)) from error
-        if frame.width != len(names):
-            fix = "Save it anew as CSV."
-            raise DataError(f"{self.path}: its lines do not end as those of other files do.", key=("data", "path"), suggestion=fix)
-        frame.columns = [name or f"column {n}" for n, name in enumerate(names, 1)]
-        text = pl.all().str.strip_chars()
-        frame = frame.select(pl.when(text.is_in(MISSING)).then(None).otherwise(text).name.keep())
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines, and those of commas alone
-        if frame.is_empty():
-            raise DataError(f"{self.path} has a header and no rows.", key=("data", "path"))
-        for n, name in enumerate(names, 1):
-            if not name and frame[f"column {n}"].is_null().all():  # each line ends with a comma
-                frame = frame.drop(f"column {n}")
-            elif not name:
-                raise DataError(
-                    f"{self.path}: column {n} has no name in the header.",
-                    key=("data", "path"),
-                    suggestion="Name it, or drop it if it only numbers the rows (pandas: to_csv(…, index=False)).",
-                )
-        return frame
+        kept = table.frame.select(pl.all_horizontal(pl.col(self.targets).is_not_null())).to_series().arg_true().to_numpy()
+        found = splits and {name: np.flatnonzero(np.isin(kept, rows)) for name, rows in splits.items()}
+        return (table.take(kept), found) if len(kept) else (table, splits)
 
-    def _header(self, path: Path) -> list[str]:
-        """The names of the columns; an empty text for a column without one."""
-        import csv
+    def _kinds(self, table: Table) -> dict[str, str]:
+        """What the user says of each column. Raises DataError for a name or pattern that no column has."""
+        from trainkit.data.tables import asked_kind
 
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                first = next((record for record in csv.reader(file) if record), None)
-        except (UnicodeDecodeError, csv.Error):
-            raise self._unreadable(path, 0) from None
-        if first is None:
-            raise DataError(f"{self.path} is empty.", key=("data", "path"))
-        names = [name.strip() for name in first]
-        for mark in ";\t|":
-            if len(names) == 1 and mark in names[0]:
-                raise DataError(
-                    f"{self.path}: its columns are separated by {mark!r}, not by commas.",
-                    key=("data", "path"),
-                    suggestion="Save it with commas between the columns.",
-                )
-        twice = next((name for n, name in enumerate(names) if name and name in names[:n]), None)
-        if twice is not None:
-            raise DataError(f"{self.path} has two columns named {twice!r}.", key=("data", "path"), suggestion="Rename one of them.")
+        for pattern in self.kinds:
+            fitting(pattern, table.frame.columns, table.name, key=("data", "kinds", pattern))
+        return {name: kind for name in table.frame.columns if (kind := asked_kind(self.kinds, name))}
+
+    def _inputs(self, table: Table, kinds: Mapping[str, str]) -> list[str]:
+        """The names of the inputs. Raises DataError for those that hold nothing, or nothing of use."""
+        names = [name for name in table.frame.columns if name not in self.targets]
+        names = [name for name in chosen(self.columns, names, table.name, key=("data", "columns")) if kinds.get(name) != "ignore"]
+        if not names:
+            raise DataError(
+                f"{table.name}: no column is left to learn from.", key=PATH, suggestion="It needs one besides the target."
+            )
+        check_columns(table, names, key=PATH)
+        empty = [name for name in names if table.frame[name].null_count() == table.frame.height]
+        if empty:
+            words = f"{table.name}: column {{!r}} holds no value at all."
+            fix = "Leave the column out: data.kinds: {{{}: ignore}}."
+            raise DataError([Problem(words.format(name), PATH, fix.format(name)) for name in empty])
         return names
 
-    def _unreadable(self, path: Path, columns: int) -> DataError:
-        """Why the file cannot be read, and in which line."""
-        import csv
-        from io import StringIO
+    def _kind(self, table: Table) -> Target:
+        """What the targets are, where no task says it."""
+        from trainkit.data.tables import MOSTLY
 
-        def fault(line: int, words: str, fix: str) -> DataError:
-            return DataError(f"{self.path}: line {line} {words}.", key=("data", "path"), suggestion=fix)
-
-        content = path.read_bytes()
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            return fault(line, "is not text in UTF-8", "Save the file as CSV in UTF-8 (a spreadsheet's “Save as” offers it).")
-        lines = list(StringIO(text, newline=""))
-        reader, began = csv.reader(lines, strict=True), 1
-        quotes = "Close each quote, and write a quote inside a quoted text twice."
-        try:
-            for record in reader:
-                if len(record) > columns:
-                    fix = "A text that holds a comma needs quotes around it."
-                    return fault(began, f"has {len(record)} values, and the header names {columns} columns", fix)
-                began = reader.line_num + 1
-        except csv.Error:
-            return fault(began, "has quotes that do not match", quotes)
-        line = next((n for n, words in enumerate(lines, 1) if words.count('"') % 2), 1)
-        return fault(line, "has quotes that do not match", quotes)
-
-    def _refuse_gaps(self, frame: pl.DataFrame) -> None:
-        problems = []
-        for name in frame.columns:
-            gaps = frame[name].is_null()
-            if not gaps.any():
-                continue
-            ignore = f"eave the column out: data.kinds: {{{name}: ignore}}."
-            if gaps.all():
-                words = f"{self.path}: column {name!r} holds no value at all."
-                fix = "Choose another target column." if name == self.target else f"L{ignore}"
-            else:
-                row, more = int(gaps.arg_true()[0]) + 1, int(gaps.sum()) - 1
-                words = f"{self.path}: row {row}, column {name!r} has no value{f' ({more} more in this column)' if more else ''}."
-                fix = "Fill it, or drop the row." if name == self.target else f"Fill it, drop the row, or l{ignore}"
-            problems.append(Problem(words, ("data", "path"), fix))
-        if problems:
-            raise DataError(problems)
-
-    def _kind(self, values: pl.Series) -> Literal["class", "number"]:
-        from trainkit.data.preprocessing import MOSTLY, parsed
-
-        if parsed(values).is_null().mean() > 1 - MOSTLY:  # type: ignore[operator]
-            return "class"
-        if not values.str.contains(r"^[+-]?\d+$").all():
-            return "number"
-        raise ConfigError(
-            f"the target {self.target!r} holds whole numbers: are they classes or amounts?",
-            key=("data", "target"),
-            suggestion="Say so: `task: classification` or `task: regression`.",
-        )
-
-    def _amounts(self, values: pl.Series) -> pl.Series:
-        from trainkit.data.preprocessing import parsed
-
-        numbers = parsed(values)
-        bad = numbers.is_null().arg_true()
-        if len(bad):
-            others = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
-            raise DataError(
-                f"{self.path}: row {bad[0] + 1}, target {self.target!r}: {values[int(bad[0])]!r} is not a usable number{others}.",
-                key=("data", "target"),
-                suggestion="Mend it, or use `task: classification`.",
+        columns = [table.frame[name] for name in self.targets]
+        names, marked = ", ".join(map(repr, self.targets)), all(not marks(column).null_count() for column in columns)
+        several = len(columns) > 1
+        numbers = [column.dtype.is_numeric() or _share(column) >= MOSTLY for column in columns]
+        if all(numbers):
+            if not all(map(_whole, columns)) or (several and not marked):
+                return "number"
+            what, task = (
+                ("targets {} hold 0 and 1: are they labels", "multilabel")
+                if several
+                else ("target {} holds whole numbers: are they classes", "classification")
             )
-        return numbers
+            raise ConfigError(
+                f"the {what.format(names)} or amounts?", key=TARGET, suggestion=f"Say so: `task: {task}` or `task: regression`."
+            )
+        if several and not marked:
+            words = f"the targets {names} are neither all numbers nor all 0 and 1, yes and no, or true and false."
+            raise DataError(words, key=TARGET, suggestion="Name one column, or columns of the same kind.")
+        return "labels" if several else "class"
+
+    def _one_or_many(self, least: int, task: str) -> None:
+        many = len(self.targets) > 1
+        if many != (least > 1):
+            asked = "several targets" if least > 1 else "one target"
+            raise ConfigError(
+                f"{task} has {asked}, and data.target names {len(self.targets)}.",
+                key=TARGET,
+                suggestion="Say `task: regression` for amounts, or `task: multilabel` for labels that a row may have or not."
+                if many
+                else "Name the column of each label, such as `target: [red, round]`, or say `task: classification`.",
+            )
 
 
-def _nearest(name: str, names: list[str]) -> str:
-    from difflib import get_close_matches
+def _share(column: pl.Series) -> float:
+    """How many of the values are texts that say a number."""
+    import polars as pl
 
-    lower = {other.lower(): other for other in names}
-    near = get_close_matches(name.lower(), lower, 1)
-    return f"Did you mean {lower[near[0]]!r}?" if near else f"There are: {', '.join(sorted(names)[:20])}." if names else ""
+    from trainkit.data.tables import parsed
+
+    return 1 - parsed(column).null_count() / len(column) if column.dtype == pl.String else 0.0
+
+
+def _whole(column: pl.Series) -> bool:
+    """Are all values whole numbers, and written so?"""
+    import polars as pl
+
+    return bool(column.str.contains(r"^[+-]?\d+$").all()) if column.dtype == pl.String else column.dtype.is_integer()

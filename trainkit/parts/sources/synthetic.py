@@ -7,7 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from trainkit.part import fault
 from trainkit.parts.sources import Source, sources
-from trainkit.spec import Rows, Target
+from trainkit.spec import Kind, Rows, SplitName, Target
 
 KINDS: dict[str, dict[str, int | float | None]] = {
     "classification": {"rows": 1000, "features": 20, "informative": None, "classes": 2},
@@ -113,8 +113,13 @@ class Synthetic(Source):
         return {key: value for key, value in dump(self).items() if value is not None}
 
     @property
-    def splits_itself(self) -> bool:
-        return self.kind == "polynomial"
+    def data_kind(self) -> Kind:
+        kinds: dict[str, Kind] = {"sequences": "sequence", "tokens": "tokens"}
+        return kinds.get(self.kind, "table")
+
+    @property
+    def given(self) -> tuple[SplitName, ...]:
+        return ("validation", "test") if self.kind == "polynomial" else ()
 
     def _own(self) -> dict[str, Any]:
         """What the kind is made from, nothing left out."""

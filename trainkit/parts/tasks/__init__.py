@@ -26,7 +26,7 @@ class BuiltTask(Protocol):
     def __call__(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """``loss``, the mean over the batch, and ``outputs`` (rows, outputs)."""
 
-    def weight(self, batch: Batch) -> int | Tensor:
+    def weight(self, batch: Batch) -> float | Tensor:
         """What the loss's mean divides by: a piece's share of its batch, an evaluation's share of its split."""
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:

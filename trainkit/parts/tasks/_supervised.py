@@ -65,6 +65,9 @@ class BuiltSupervised:
             )
         exact = outputs if outputs.dtype.itemsize >= 4 else outputs.float()  # not every loss would leave bf16 by itself
         loss = self.loss(exact, batch.targets)
+        if batch.others is not None:
+            own, other = batch.share * self._counts(batch.targets), (1 - batch.share) * self._counts(batch.others)
+            loss = (loss * own + self.loss(exact, batch.others) * other) / (own + other)
         if getattr(loss, "shape", None) != () or loss.requires_grad != exact.requires_grad:
             raise self._no_loss(loss)
         return {"loss": loss, "outputs": outputs}
@@ -78,9 +81,15 @@ class BuiltSupervised:
             suggestion="End it with .mean(), say, and leave .item() and .detach() out.",
         )
 
-    def weight(self, batch: Batch) -> int | Tensor:
+    def weight(self, batch: Batch) -> float | Tensor:
         """Rows, or the sum of their classes' weights."""
-        return len(batch) if self.weights is None else self.weights[batch.targets].sum()
+        if batch.others is None or self.weights is None:  # then every row counts 1, mixed or not
+            return self._counts(batch.targets)
+        return batch.share * self._counts(batch.targets) + (1 - batch.share) * self._counts(batch.others)
+
+    def _counts(self, targets: Tensor) -> float | Tensor:
+        """What the loss's mean over these targets divides by."""
+        return len(targets) if self.weights is None else self.weights[targets].sum()
 
     def answers(self, outputs: Tensor) -> Tensor:
         """What the outputs say, as `Judged.answers` holds it."""

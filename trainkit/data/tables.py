@@ -1,0 +1,749 @@
+"""Tables: what each column holds, found on the training rows alone, and how it becomes numbers for the network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatchcase
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from trainkit.data.targets import LARGEST, checked, in_order, moments
+from trainkit.errors import DataError, Problem
+from trainkit.spec import Held, Reader, Rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray[Any, Any]
+T = TypeVar("T")
+U = TypeVar("U")
+MOSTLY = 0.9
+"""A column of which so many values are numbers is one of numbers with mistakes in it, not one of words."""
+_FEW = 20
+"""Among so few rows, values that all differ may still be categories."""
+_WORDY = 5
+"""Texts have more words than this on average; names and addresses have fewer."""
+_EXACT = 2**53
+"""Whole numbers from here on are no longer all told apart as floating point."""
+_AT_ONCE = 2**22
+"""Numbers read at once from what does not fit into memory."""
+_ROWS = 2**15
+"""Rows of a frame worked on at once: little is in memory twice, and more of it in the processor's own."""
+_PAIRS = [
+    ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"), ("nein", "ja"), ("n", "j"), ("non", "oui"), ("n", "o"),
+    ("no", "sí"), ("no", "si"), ("no", "sì"), ("n", "s"), ("não", "sim"), ("nee", "ja"), ("nie", "tak"), ("нет", "да"),
+]  # fmt: skip
+"""Words for no and yes: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian."""
+_GLANCE = 1000
+"""So many values show what need not be tried with all."""
+Style = Literal["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"]
+"""How dates are written; each may be followed by hours and minutes, and by seconds."""
+Part = Literal["year", "month", "day", "weekday", "hour", "days"]
+"""What a date is taken apart into; ``days`` are those since the first training date."""
+_DATE = r"^(?:\d{4}[-/]\d\d?[-/]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})(?:[T ]|$)"
+_WORD = r"[\p{L}\p{N}]+"
+
+
+class Choices(NamedTuple):
+    """The settings of `trainkit.parts.preprocessing.table`, where they are explained."""
+
+    scaling: str
+    missing: str
+    fill: float | None
+    indicator: bool
+    categories: str
+    most: int
+    embedding: int | None
+    min_count: int
+    words: int
+
+
+# How the values of one kind of column become numbers. Each has ``amounts`` (are its inputs amounts, which are scaled?);
+# ``wanted``, what a value must be, else it is an error (empty: anything goes); ``fit``, from training values that are not
+# missing; ``inputs``, what its inputs are called; ``write``, numbers into ``out``, float64 (rows, inputs) of zeros, where
+# something is wanted NaN for what is missing or wrong; and ``said``, the same in words.
+
+
+@dataclass(frozen=True)
+class Number:
+    """Amounts as they are."""
+
+    amounts: ClassVar[bool] = True
+    wanted: ClassVar[str] = "a usable number"
+
+    @classmethod
+    def fit(cls, values: pl.Series, choices: Choices, asked: bool, gaps: bool) -> Number:
+        large = values.filter((parsed(values).abs() >= _EXACT).fill_null(False))
+        large = large.filter(_words(large).str.contains(r"^[+-]?\d+$"))
+        if len(large) and not asked:
+            name, words = values.name, f"holds whole numbers too large to be told from their neighbours, such as {large[0]}."
+            raise _refusal(words, f"{_ignored(name)}; or keep it: {_read_as(name, 'category')}, or {_read_as(name, 'number')}.")
+        return cls()
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        return (name,)
+
+    def write(self, values: pl.Series, out: Array) -> None:
+        out[:, 0] = parsed(values).to_numpy()
+
+    def said(self) -> str:
+        return "an amount"
+
+
+@dataclass(frozen=True)
+class YesNo:
+    """One of two words, whatever their case: 0 and 1."""
+
+    no: str
+    yes: str
+    amounts: ClassVar[bool] = False
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.no!r} or {self.yes!r}"
+
+    @classmethod
+    def fit(cls, values: pl.Series, choices: Choices, asked: bool, gaps: bool) -> YesNo:
+        words = set(_words(values).str.to_lowercase().unique())
+        if len(words) > 2:
+            fix = f"Read it as words: {_read_as(values.name, 'category')}."
+            raise _refusal(f"holds {len(words)} different values, not two.", fix)
+        return cls(*next((pair for pair in _PAIRS if words <= set(pair)), ("", *in_order(words))[-2:]))
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        return (f"{name}={self.yes}",)
+
+    def write(self, values: pl.Series, out: Array) -> None:
+        import polars as pl
+
+        words = _words(values).str.to_lowercase()
+        out[:, 0] = words.replace_strict([self.no, self.yes], [0.0, 1.0], default=None, return_dtype=pl.Float64).to_numpy()
+
+    def said(self) -> str:
+        return f"{self.no} 0, {self.yes} 1"
+
+
+@dataclass(frozen=True)
+class Category:
+    """One of several words: a 0/1 input for each, all 0 for a word that training did not know; or a code, unknown being 0."""
+
+    words: tuple[str, ...]
+    rare: bool = False
+    """Did training hold others, too rare to count? Then, as 0/1 inputs, these and unknown ones have one as well."""
+    missing: bool = False
+    """Did training hold gaps? Then, as codes, these have the last one."""
+    width: int = 0
+    """Length of the vector learnt for each code; 0: 0/1 inputs."""
+    amounts: ClassVar[bool] = False
+    wanted: ClassVar[str] = ""
+
+    @classmethod
+    def fit(cls, values: pl.Series, choices: Choices, asked: bool, gaps: bool) -> Category:
+        counts = _words(values).alias("word").value_counts(name="rows")
+        common = counts.filter(counts["rows"] >= choices.min_count)["word"]
+        if common.is_empty():
+            words = f"holds no value that {choices.min_count} training rows share."
+            raise DataError(words, key=("preprocess", "min_count"), suggestion=f"{_ignored(values.name)}; or lower min_count.")
+        found = cls(in_order(set(common)), len(common) < len(counts))
+        if choices.categories == "onehot" or (choices.categories == "auto" and len(common) <= choices.most):
+            return found
+        from trainkit.networks.embedded import width
+
+        found = replace(found, missing=gaps)
+        return replace(found, width=choices.embedding or width(found.codes))
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+        return 1 + len(self.words) + self.missing
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        if self.width:
+            return (name,)
+        return (*(f"{name}={word}" for word in self.words), *([f"{name} is another"] if self.rare else []))
+
+    def write(self, values: pl.Series, out: Array) -> None:
+        import polars as pl
+
+        words = _words(values)
+        numbers = range(1, len(self.words) + 1)
+        codes = words.replace_strict(list(self.words), numbers, default=0, return_dtype=pl.Int32).to_numpy(writable=True)
+        gaps = words.is_null().to_numpy()
+        if self.width:
+            codes[gaps] = self.codes - 1 if self.missing else 0
+            out[:, 0] = codes
+            return
+        if self.rare:
+            codes[codes == 0] = len(self.words) + 1
+        known = np.flatnonzero((codes > 0) & ~gaps)
+        out[known, codes[known] - 1] = 1.0
+
+    def said(self) -> str:
+        others = " and others" if self.rare else ""
+        return f"{len(self.words)} values{others}, {f'vectors of {self.width}' if self.width else 'one-hot'}"
+
+
+@dataclass(frozen=True)
+class Date:
+    """Parts of dates, those that differ between the training rows. Wall-clock time counts: a zone's offset is left out."""
+
+    style: Style
+    parts: tuple[Part, ...] = get_args(Part)
+    start: int = 0
+    """The first training date: microseconds since 1970."""
+    amounts: ClassVar[bool] = True
+    wanted: ClassVar[str] = "a date as the training rows have them"
+
+    @classmethod
+    def fit(cls, values: pl.Series, choices: Choices, asked: bool, gaps: bool) -> Date:
+        style = _style(values, 0.0 if asked else MOSTLY)
+        if style is None:
+            fix = f"Write dates as 2024-12-31, or read them as words: {_read_as(values.name, 'category')}."
+            raise _refusal(f"holds no dates: {values[0]!r} is none.", fix)
+        first = _dates(values, style).dt.epoch("us").min()
+        found = cls(style, start=int(first or 0))  # type: ignore[arg-type]
+        parts = np.zeros((len(values), len(found.parts)))
+        found.write(values, parts)
+        varying = np.nanmin(parts, axis=0) < np.nanmax(parts, axis=0)
+        if not varying.any():
+            raise _constant(values)
+        return replace(found, parts=tuple(part for part, varies in zip(found.parts, varying, strict=True) if varies))
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        return tuple(f"{name}: {part}" for part in self.parts)
+
+    def write(self, values: pl.Series, out: Array) -> None:
+        dates = _dates(values, self.style)
+        for n, part in enumerate(self.parts):
+            if part == "hour":
+                numbers = (dates.dt.hour() + dates.dt.minute() / 60 + dates.dt.second() / 3600).to_numpy()
+            elif part == "days":
+                numbers = (dates.dt.epoch("us").to_numpy() - self.start) / 86_400_000_000
+            else:
+                numbers = getattr(dates.dt, part)().to_numpy()
+            out[:, n] = numbers
+
+    def said(self) -> str:
+        return ", ".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A bag of words: 1 for each of these words that stands in the text. That it does tells more than how often (Pang, Lee
+    & Vaithyanathan 2002, "Thumbs up? Sentiment classification using machine learning techniques")."""
+
+    words: tuple[str, ...]
+    amounts: ClassVar[bool] = False
+    wanted: ClassVar[str] = ""
+
+    @classmethod
+    def fit(cls, values: pl.Series, choices: Choices, asked: bool, gaps: bool) -> Text:
+        found = _frequent(values, choices.words)
+        if not found:
+            raise _refusal("holds no word that stands in several of its texts.", f"{_ignored(values.name)}.")
+        return cls(found)
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        return tuple(f"{name} has {word}" for word in self.words)
+
+    def write(self, values: pl.Series, out: Array) -> None:
+        import polars as pl
+
+        words = _cut(values)
+        counts = words.list.len().to_numpy()
+        rows, known = np.repeat(np.arange(len(words)), counts), words.filter(pl.Series(counts > 0)).explode()
+        places = known.replace_strict(list(self.words), range(len(self.words)), default=-1, return_dtype=pl.Int32).to_numpy()
+        out[rows[places >= 0], places[places >= 0]] = 1.0
+
+    def said(self) -> str:
+        return f"{len(self.words)} words"
+
+
+_HOWS: dict[str, Any] = {"number": Number, "yes_no": YesNo, "category": Category, "date": Date, "text": Text}
+AnyHow: TypeAlias = Number | YesNo | Category | Date | Text
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column, as its training rows show it."""
+
+    name: str
+    kind: str
+    how: AnyHow
+    fills: tuple[float, ...] = ()
+    """What stands for a missing value, before it is scaled: one for each input where something is wanted."""
+    gaps: bool = False
+    """Does an input of its own say where a value is missing?"""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What each of its inputs is called."""
+        return (*self.how.inputs(self.name), *([f"{self.name} is missing"] if self.gaps else []))
+
+    def numbers(self, rows: Rows, index: Array) -> Array:
+        """float64 (rows, inputs): the rows numbered ``index``, not yet scaled.
+
+        Raises DataError naming the first value in the file that is not what is wanted.
+        """
+        values = _plain(rows.inputs[self.name][index])
+        missing, found = values.is_null().to_numpy(), self._read(values)
+        if self.how.wanted:
+            empty = np.isnan(found[:, 0])
+            if (empty > missing).any():
+                raise self._wrong(rows)
+            found[empty] = self.fills
+        return np.column_stack((found, missing)) if self.gaps else found
+
+    def _read(self, values: pl.Series) -> Array:
+        found = np.zeros((len(values), len(self.how.inputs(self.name))), order="F")
+        self.how.write(values, found)
+        return found
+
+    def _wrong(self, rows: Rows) -> DataError:
+        """What is wrong, of all rows of the file: the first is named."""
+        values = _plain(rows.inputs[self.name])
+        bad = np.flatnonzero(np.isnan(self._read(values)[:, 0]) & values.is_not_null().to_numpy())
+        row = int(bad[0])
+        others = f" ({len(bad) - 1} more in this column)" if len(bad) > 1 else ""
+        return DataError(
+            f"{rows.place(row)}, column {self.name!r}: {values[row]!r} is not {self.how.wanted}{others}.",
+            key=("data",),
+            suggestion=f"Mend it, or read the column as words: {_read_as(self.name, 'category')}.",
+        )
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """What was learnt from the training rows of a table (see `trainkit.parts.preprocessing.Fitted`)."""
+
+    columns: tuple[Column, ...] | None
+    """None: the rows are numbers without names."""
+    center: Array
+    """float64 (inputs,): what is taken away from each."""
+    scale: Array
+    """float64 (inputs,): what each is then divided by."""
+
+    @classmethod
+    def fit(cls, rows: Rows, train: Array, choices: Choices) -> FittedTable:
+        """Kinds, categories, words, fillings and scaling: from the rows numbered ``train``, and from no other.
+
+        Raises DataError naming every column that nothing can be learnt from, or that holds a wrong value.
+        """
+        if isinstance(rows.inputs, np.ndarray):
+            numbers = checked(rows, np.asarray(rows.inputs[train], dtype=np.float64), train, "an input")
+            return cls(None, *_scaling(numbers, choices.scaling))
+        if not hasattr(rows.inputs, "columns"):
+            return cls(None, *_streamed(rows, train, choices.scaling))
+        names = [name for name in rows.inputs.columns if asked_kind(rows.kinds, name) != "ignore"]
+        if not names:
+            raise DataError("no column is left to learn from.", key=("data",), suggestion="The file needs one besides the target.")
+        columns, centers, scales = zip(*_each(names, lambda name: _learn(rows, name, train, choices)), strict=True)
+        return cls(columns, np.concatenate(centers), np.concatenate(scales))
+
+    def held(self, rows: Rows, index: Array) -> Held:
+        """float64 (rows, inputs), filled and scaled; a `Reader` of them where the rows are read when they are asked for.
+
+        Raises DataError naming each column that is not there, and the row of a value that does not fit its column.
+        """
+        import torch
+
+        if self.columns is None and not isinstance(rows.inputs, np.ndarray):
+            self._check_width(rows)
+            return Held(_Scaled(self, rows, index))
+        return Held(torch.from_numpy(self.numbers(rows, index)))
+
+    def numbers(self, rows: Rows, index: Array) -> Array:
+        """float64 (rows, inputs), filled and scaled."""
+        if self.columns is None:
+            self._check_width(rows)
+            found = rows.inputs[index] if isinstance(rows.inputs, np.ndarray) else rows.inputs.read(index)
+            return self._scaled(checked(rows, np.asarray(found, dtype=np.float64), index, "an input"))
+        absent = [repr(column.name) for column in self.columns if column.name not in rows.inputs.columns]
+        if absent:
+            which = f"column {absent[0]} is" if len(absent) == 1 else f"columns {', '.join(absent)} are"
+            there = f"The file has: {', '.join(rows.inputs.columns[:20])}."
+            raise DataError(f"{_file(rows)}{which} missing.", key=("data",), suggestion=there)
+        out = np.empty((len(index), len(self.center)))
+        for first in range(0, len(index), _ROWS):
+            some = slice(first, first + _ROWS)
+            blocks = _each(self.columns, lambda column: column.numbers(rows, index[some]))  # noqa: B023
+            out[some] = self._scaled(np.concatenate(blocks, axis=1))
+        return out
+
+    def opened(self, held: Held) -> Held:
+        """The same: rows are held scaled."""
+        return held
+
+    def finished(self, opened: Held) -> Held:
+        """The same: rows are held scaled."""
+        return opened
+
+    def spec(self) -> dict[str, Any]:
+        """Shape, names of the inputs, which of them are amounts, and which are codes: (input, codes, width of their vectors)."""
+        shape = (len(self.center),)
+        if self.columns is None:
+            return {"shape": shape, "amounts": tuple(range(*shape))}
+        placed = list(self._placed())
+        hows = [(column.how, place) for column, place in placed]
+        return {
+            "shape": shape,
+            "features": tuple(name for column in self.columns for name in column.inputs),
+            "amounts": tuple(n for c, place in placed if c.how.amounts for n in range(place.start, place.stop - c.gaps)),
+            "embedded": tuple((p.start, h.codes, h.width) for h, p in hows if isinstance(h, Category) and h.width),
+        }
+
+    def describe(self) -> list[tuple[str, str, str, int]]:
+        """For people: each column's name, its kind, what is made of it, and how many inputs that is."""
+        return [(column.name, column.kind, _said(column), len(column.inputs)) for column in self.columns or ()]
+
+    def told(self) -> list[str]:
+        """Columns of one kind together: ``number: bill_length_mm, bill_depth_mm``."""
+        kinds: dict[str, list[str]] = {}
+        for name, kind, how, _ in self.describe():
+            kinds.setdefault(kind if kind in ("number", "yes_no") else f"{kind}, {how}", []).append(name)
+        return [
+            f"{kind}: {', '.join(names[:12])}{f' and {len(names) - 12} more' if len(names) > 12 else ''}"
+            for kind, names in kinds.items()
+        ]
+
+    def content(self) -> dict[str, Any]:
+        """Plain values and tensors, for the checkpoint."""
+        import torch
+
+        columns = None if self.columns is None else [_listed(asdict(column)) for column in self.columns]
+        return {"columns": columns, "center": torch.from_numpy(self.center), "scale": torch.from_numpy(self.scale)}
+
+    @classmethod
+    def restore(cls, content: Mapping[str, Any]) -> FittedTable:
+        """What `content` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        center, scale = (np.asarray(content[key], dtype=np.float64) for key in ("center", "scale"))
+        columns = None
+        if content["columns"] is not None:
+            columns = tuple(_restored(column) for column in content["columns"])
+        inputs = len(center) if columns is None else sum(len(column.inputs) for column in columns)
+        if center.shape != (inputs,) or scale.shape != (inputs,) or not (np.isfinite(center).all() and (scale > 0).all()):
+            raise ValueError(f"{inputs} inputs, and center and scale of shapes {center.shape} and {scale.shape}")
+        return cls(columns, center, scale)
+
+    def _scaled(self, numbers: Array) -> Array:
+        with np.errstate(over="ignore"):  # what no longer fits is found once the numbers are of the network's own type
+            scaled: Array = (numbers - self.center) / self.scale
+        return scaled
+
+    def _placed(self) -> Iterator[tuple[Column, slice]]:
+        """Each column with the place of its inputs."""
+        assert self.columns is not None
+        ends = accumulate(len(column.inputs) for column in self.columns)
+        return ((column, slice(end - len(column.inputs), end)) for column, end in zip(self.columns, ends, strict=True))
+
+    def _check_width(self, rows: Rows) -> None:
+        given, wanted = rows.inputs.shape[1], len(self.center)
+        if given != wanted:
+            raise DataError(f"{_file(rows)}a row has {given} numbers here, and {wanted} in the training split.", key=("data",))
+
+
+class _Scaled:
+    """A `Reader` of some rows of another, scaled when they are read."""
+
+    def __init__(self, fitted: FittedTable, rows: Rows, index: Array) -> None:
+        self.fitted, self.rows, self.index = fitted, rows, index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.index), len(self.fitted.center)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float64)
+
+    def read(self, index: Array) -> Array:
+        return self.fitted.numbers(self.rows, self.index[index])
+
+    def digest(self, index: Array) -> bytes:
+        reader: Reader = self.rows.inputs
+        return reader.digest(self.index[index])
+
+
+def parsed(values: pl.Series) -> pl.Series:
+    """Text or typed values as float64; null where it is no number, or infinite, NaN or huge."""
+    import polars as pl
+
+    numbers = values.cast(pl.Float64, strict=False)
+    fine = numbers.abs() <= LARGEST
+    return numbers if fine.all() else numbers.set(~fine.fill_null(True), None)
+
+
+def asked_kind(kinds: Mapping[str, str], name: str) -> str | None:
+    """The user's word on a column: the one for its own name, else the first whose pattern (``*``, ``?``, ``[…]``) fits."""
+    if name in kinds:
+        return kinds[name]
+    return next((kind for pattern, kind in kinds.items() if fnmatchcase(name, pattern)), None)
+
+
+def _each(items: Iterable[T], do: Callable[[T], U]) -> list[U]:
+    """What ``do`` gives for each item. What is wrong with any of them is said at once."""
+    found: list[U] = []
+    problems: list[Problem] = []
+    for item in items:
+        try:
+            found.append(do(item))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _learn(rows: Rows, name: str, train: Array, choices: Choices) -> tuple[Column, Array, Array]:
+    """A column as its training rows show it, and the center and scale of each of its inputs."""
+    values = rows.inputs[name][train]
+    with _naming(rows, name):
+        kind, how, gaps = _found(_plain(values), asked_kind(rows.kinds, name), choices)
+    size = len(how.inputs(name))
+    center, scale = np.zeros(size + gaps), np.ones(size + gaps)
+    if not how.wanted:
+        return Column(name, kind, how, (), gaps), center, scale
+    block = Column(name, kind, how, (np.nan,) * size).numbers(rows, train)
+    known = block[~np.isnan(block[:, 0])]
+    if not gaps and (known[0] == known).all():
+        with _naming(rows, name):
+            raise _constant(values.drop_nulls())
+    way = {"date": "median", "yes_no": "most_frequent"}.get(kind, choices.missing)
+    if how.amounts:
+        center[:size], scale[:size] = _scaling(known, choices.scaling)
+    return Column(name, kind, how, tuple(_filling(known, way, choices.fill)), gaps), center, scale
+
+
+def _found(values: pl.Series, asked: str | None, choices: Choices) -> tuple[str, AnyHow, bool]:
+    """The kind of a column, how it becomes numbers, and whether an input of its own says where a value is missing."""
+    present = values.drop_nulls()
+    empty = len(present) < len(values)
+    if not len(present):
+        raise _refusal("holds no value in the training split.", f"{_ignored(values.name)}.")
+    if not empty and (present == present[0]).all():
+        raise _constant(present)
+    kind = asked or _kind(present, choices)
+    how: AnyHow = _HOWS[kind].fit(present, choices, asked is not None, empty)
+    return kind, how, empty and (not how.width if isinstance(how, Category) else choices.indicator)
+
+
+def _kind(values: pl.Series, choices: Choices) -> str:
+    """What a column holds, by its training rows that are not missing."""
+    import polars as pl
+
+    if values.dtype == pl.Boolean:
+        return "yes_no"
+    if values.dtype.is_temporal():
+        return "date"
+    if values.dtype != pl.String or parsed(values).null_count() <= (1 - MOSTLY) * len(values):
+        return "number"
+    if values.head(_GLANCE).n_unique() < 9 and set(values.str.to_lowercase().unique()) in map(set, _PAIRS):
+        return "yes_no"
+    if _style(values, MOSTLY):
+        return "date"
+    if values.str.contains(r"^[+-]?\d+,\d+$").all():
+        fix = f"Write 1,5 as 1.5 and 1,000 as 1000; or read them as words: {_read_as(values.name, 'category')}."
+        raise _refusal(f"holds numbers with a comma, such as {values[0]!r}.", fix)
+    different = values.n_unique()
+    if len(values) <= _FEW or different <= len(values) / 2:
+        return "category"
+    if values.str.count_matches(_WORD).mean() > _WORDY and _frequent(values, choices.words):  # type: ignore[operator]
+        return "text"
+    words = f"holds {different} different texts in {len(values)} training rows: it looks like a name or an identifier."
+    raise _refusal(words, f"{_ignored(values.name)}; or keep it: {_read_as(values.name, 'category')}.")
+
+
+def _style(values: pl.Series, least: float) -> Style | None:
+    """How at least that share of the values is written as dates; None: it is not. Raises DataError where days and months
+    can't be told apart."""
+    import polars as pl
+
+    if values.dtype.is_temporal():
+        return "%Y-%m-%d"
+    if values.dtype != pl.String or not values.str.contains(_DATE).mean() > least:  # type: ignore[operator]
+        return None
+    styles: tuple[Style, ...] = get_args(Style)
+    likely = [style for style in styles if _dates(values.head(_GLANCE), style).is_not_null().any()]
+    shares = {style: 1 - _dates(values, style).null_count() / len(values) for style in likely or styles}
+    best = max(shares.values())
+    first, *more = (style for style, share in shares.items() if share == best)
+    if more and best:
+        words = f"holds dates such as {values[0]!r}, of which the day might be the month."
+        raise _refusal(words, f"Write them as 2024-12-31; or read them as words: {_read_as(values.name, 'category')}.")
+    return first if best and best >= least else None
+
+
+def _dates(values: pl.Series, style: Style) -> pl.Series:
+    """Moments; null where there is none. A zone's offset is left out."""
+    import polars as pl
+
+    if values.dtype.is_temporal():
+        return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)
+    values = _words(values)
+    found = values.str.to_datetime(style, strict=False, time_unit="us")
+    if found.null_count() > values.null_count():  # 1 million with times: 1 s
+        clock = values.str.replace(r"[T ]+(\d\d?:\d\d[\d:.]*) *(?:Z|[+-]\d\d:?\d\d)?$", " ${1}")
+        read = [clock.str.to_datetime(style + time, strict=False, time_unit="us") for time in (" %H:%M", " %H:%M:%S%.f")]
+        found = pl.select(pl.coalesce(found, *read)).to_series()
+    return found.set((found.dt.year() < 1000).fill_null(False), None)  # 24-12-31 is no year of the Romans'
+
+
+def _plain(values: pl.Series) -> pl.Series:
+    """Text, numbers, yes and no, or dates: what is missing is null. Raises DataError for lists and the like."""
+    import polars as pl
+
+    if values.dtype.is_float():
+        return values.fill_nan(None)
+    if values.dtype in (pl.Categorical, pl.Enum, pl.Null):
+        return values.cast(pl.String)
+    if values.dtype in (pl.Duration, pl.Time):
+        return values.to_physical()
+    if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
+        raise _refusal(f"holds values of type {values.dtype}, of which nothing can be made.", f"{_ignored(values.name)}.")
+    return values
+
+
+def _words(values: pl.Series) -> pl.Series:
+    """As text; whole numbers without a decimal point."""
+    import polars as pl
+
+    if values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        return whole.cast(pl.String).zip_with((whole == values).fill_null(False), values.cast(pl.String))
+    return values.cast(pl.String)
+
+
+def _cut(values: pl.Series) -> pl.Series:
+    """Texts as lists of words in small letters; one that is missing has none."""
+    return _words(values).fill_null("").str.to_lowercase().str.extract_all(_WORD)
+
+
+def _frequent(values: pl.Series, most: int) -> tuple[str, ...]:
+    """The words that stand in most texts, but neither in one alone nor in all of them."""
+    import polars as pl
+
+    parts = (_cut(values[first : first + _ROWS]) for first in range(0, len(values), _ROWS))
+    found = [words.list.unique().explode().drop_nulls().alias("word").value_counts(name="texts") for words in parts]
+    counts = pl.concat(found).group_by("word").agg(pl.col("texts").sum())
+    counts = counts.filter(counts["texts"] > 1, counts["texts"] < len(values)).sort("texts", "word", descending=[True, False])
+    return tuple(counts["word"].head(most))
+
+
+def _filling(known: Array, way: str, fill: float | None) -> list[float]:
+    """What stands for missing values of each input, by those that are known, (rows, inputs)."""
+    match way:
+        case "median":
+            found = np.median(known, axis=0)
+        case "mean":
+            found = known.mean(axis=0)
+        case "most_frequent":
+            found = np.array([values[counts.argmax()] for values, counts in (np.unique(c, return_counts=True) for c in known.T)])
+        case _:
+            found = np.full(known.shape[1], fill)
+    return found.tolist()  # type: ignore[no-any-return]
+
+
+def _scaling(numbers: Array, way: str) -> tuple[Array, Array]:
+    """What is taken away from each input, and what it is then divided by: 1 for a constant."""
+    mean, scale, constant = (moment[0] for moment in moments(numbers, (0,)))
+    match way:
+        case "standard":
+            return mean, scale
+        case "minmax":
+            low = numbers.min(axis=0)
+            return low, np.where(constant, 1.0, numbers.max(axis=0) - low)
+        case "robust":
+            low, middle, high = np.percentile(numbers, (25, 50, 75), axis=0)
+            return middle, np.where(high > low, high - low, scale)  # mostly one value: its wild ones are still made small
+        case _:
+            return np.zeros_like(mean), np.ones_like(scale)
+
+
+def _streamed(rows: Rows, train: Array, way: str) -> tuple[Array, Array]:
+    """Center and scale of what does not fit into memory, read in parts. Quartiles are those of rows evenly spread.
+
+    Parts are merged as Chan, Golub and LeVeque do (1983, "Algorithms for computing the sample variance").
+    """
+    size, order = max(1, _AT_ONCE // rows.inputs.shape[1]), np.sort(train)
+
+    def read(index: Array) -> Array:
+        return checked(rows, np.asarray(rows.inputs.read(index), dtype=np.float64), index, "an input")
+
+    if way in ("robust", "none") or len(order) <= size:
+        return _scaling(read(order[np.linspace(0, len(order) - 1, min(len(order), size)).astype(int)]), way)
+    numbers = read(order[:size])
+    count, mean, squares = len(numbers), numbers.mean(axis=0), numbers.var(axis=0) * len(numbers)
+    low, high = numbers.min(axis=0), numbers.max(axis=0)
+    for first in range(size, len(order), size):
+        numbers = read(order[first : first + size])
+        more, away = len(numbers), numbers.mean(axis=0) - mean
+        squares += numbers.var(axis=0) * more + away**2 * (count * more / (count + more))
+        mean, count = mean + away * (more / (count + more)), count + more
+        low, high = np.minimum(low, numbers.min(axis=0)), np.maximum(high, numbers.max(axis=0))
+    center, scale = (low, high - low) if way == "minmax" else (mean, np.sqrt(squares / count))
+    return center, np.where((low == high) | (scale == 0), 1.0, scale)
+
+
+@contextmanager
+def _naming(rows: Rows, name: str) -> Iterator[None]:
+    """What is wrong in here is wrong with this column."""
+    try:
+        yield
+    except DataError as error:
+        shown = f"{_file(rows)}column {name!r} "
+        raise DataError([replace(problem, message=shown + problem.message) for problem in error.problems]) from None
+
+
+def _refusal(words: str, fix: str) -> DataError:
+    return DataError(words, key=("data",), suggestion=fix)
+
+
+def _constant(values: pl.Series) -> DataError:
+    return _refusal(f"is always {values[0]!r} in the training split: it can teach nothing.", f"{_ignored(values.name)}.")
+
+
+def _ignored(name: str) -> str:
+    return f"Leave it out: {_read_as(name, 'ignore')}"
+
+
+def _read_as(name: str, kind: str) -> str:
+    """The setting that says what a column holds, as YAML."""
+    plain = re.fullmatch(r"[^\W\d][\w ]*", name) and name.lower() not in ("true", "false", "null")
+    return f"data.kinds: {{{name if plain else json.dumps(name, ensure_ascii=False)}: {kind}}}"
+
+
+def _file(rows: Rows) -> str:
+    return f"{rows.file}: " if rows.file else ""
+
+
+def _said(column: Column) -> str:
+    """What is made of a column, in words."""
+    words = column.how.said()
+    if column.how.wanted and column.gaps:
+        words += f", gaps become {', '.join(f'{fill:g}' for fill in column.fills)}"
+    return words
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _restored(content: Mapping[str, Any]) -> Column:
+    kind = _HOWS[content["kind"]]
+    if strange := content["how"].keys() ^ {field.name for field in fields(kind)}:
+        raise KeyError(*strange)
+    how = TypeAdapter(kind).validate_python(content["how"])
+    column = Column(str(content["name"]), content["kind"], how, tuple(map(float, content["fills"])), bool(content["gaps"]))
+    if len(column.fills) != (len(how.inputs(column.name)) if how.wanted else 0):
+        raise ValueError(f"column {column.name!r} has {len(column.fills)} fillings")
+    return column

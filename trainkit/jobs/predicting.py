@@ -1,0 +1,187 @@
+"""Answer new rows with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import torch
+
+from trainkit.data.splits import Split
+from trainkit.engine.assembling import assemble, load_weights, trained_weights
+from trainkit.engine.evaluation import evaluating
+from trainkit.engine.hardware import prepared
+from trainkit.errors import ConfigError, DataError
+from trainkit.jobs.building import workers
+from trainkit.jobs.evaluation import check_content, config_of, hardware_of
+from trainkit.parts.metrics import Judged
+from trainkit.parts.tasks import BuiltTask
+from trainkit.spec import Rows, Spec
+from trainkit.store import checkpoint as checkpoints
+from trainkit.store.platform import replacing
+from trainkit.store.runs import find_checkpoint, runs_root
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_AT_ONCE = 2**24
+"""Numbers that are in memory at a time, of rows that are read chunk by chunk: 64 MB in float32."""
+FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+def predict(
+    checkpoint: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    output: str | Path | None = None,
+    top: int | None = None,
+    runs: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str | None = None,
+    step: Callable[[int], None] = lambda rows: None,
+) -> dict[str, Any]:
+    """Answer the rows of files or folders (``-``: the standard input): checkpoint, rows, and ``answers``, a mapping a row, or
+    the ``output`` file they were written to.
+
+    An answer has ``file``, ``row`` (from 1, where a file holds several), then ``answer`` and ``probability`` of a class, with
+    ``top`` also the next ones (``answer_2`` …); a column of 0 or 1 and one of the probability for each label; or the amounts by
+    the names of the targets. ``step`` hears how many rows are done. Raises the errors of `trainkit.errors`.
+    """
+    written = None if output is None else Path(output)
+    if written is not None and written.suffix not in FORMATS:
+        raise ConfigError(f"{written} is no file for answers.", suggestion=f"End its name with one of {', '.join(FORMATS)}.")
+    sources = [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
+    path = find_checkpoint(str(checkpoint), runs_root(runs))
+    facts: dict[str, Any] = {"checkpoint": str(path), "rows": 0}
+    frames = answers(path, sources, top=top, plugins=plugins, device=device)
+    if written is None:
+        found = []
+        for frame in frames:
+            found += frame.to_dicts()
+            step(frame.height)
+        return {**facts, "rows": len(found), "answers": found}
+    with replacing(written) as file:
+        for frame in write(frames, file, written.suffix):
+            facts["rows"] += frame.height
+            step(frame.height)
+    return {**facts, "output": str(written)}
+
+
+def write(frames: Iterator[pl.DataFrame], file: BinaryIO, suffix: str) -> Iterator[pl.DataFrame]:
+    """Write frames of answers as they come, and hand each on. Parquet, which has its table of contents at the end, comes whole."""
+    import polars as pl
+
+    kept = []
+    for n, frame in enumerate(frames):
+        if suffix == ".parquet":
+            kept.append(frame)
+        elif suffix == ".csv":
+            file.write(frame.write_csv(include_header=n == 0).encode())
+        else:
+            file.write(frame.write_ndjson().encode())
+        yield frame
+    if kept:
+        pl.concat(kept).write_parquet(file)
+
+
+def answers(
+    checkpoint: str | Path,
+    inputs: Sequence[str],
+    *,
+    top: int | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str | None = None,
+) -> Iterator[pl.DataFrame]:
+    """The answers, a frame for every few thousand rows, in order. Nothing named inside the checkpoint is opened."""
+    path = Path(checkpoint)
+    content = check_content(checkpoints.load(path), path)
+    config = config_of(content, path, plugins=plugins, reads=False)
+    hardware = hardware_of(content, device)
+    spec = Spec.restore(content["spec"])
+    _check_top(spec, top)
+    fitted = config.preprocess.restore(content["fitted"]["inputs"])
+    with prepared(content["hardware"]["threads"], config.deterministic):
+        network, task = assemble(config, spec, hardware)
+        load_weights(network, trained_weights(content))
+        batch = content["evaluation_batch"]
+        size = max(batch, min(2**16, _AT_ONCE // max(1, prod(spec.shape))) // batch * batch)
+        counter = _Counter()
+        with evaluating(network), ExitStack() as stack:
+            stack.enter_context(hardware.autocast())
+            for rows in config.data.fresh(inputs, size):
+                if not len(rows):
+                    continue
+                index = np.arange(len(rows))
+                nothing = torch.zeros(len(rows), 0, device=hardware.device)
+                split = Split(
+                    fitted.held(rows, index), nothing, torch.from_numpy(index), fitted, hardware.dtype, rows.place,
+                    workers=workers(config),
+                )  # fmt: skip
+                split = split if split.streams else split.settled()
+                outputs = torch.cat([part.through(network).to(hardware.dtype) for part in split.slices(batch)])
+                yield _frame(rows, spec, task, outputs, top or 1, counter)
+    if not counter.rows:
+        raise DataError(f"there is no row to answer in {', '.join(inputs)}.")
+
+
+class _Counter:
+    """Rows are counted from 1 in each file, whose chunks come one after another."""
+
+    def __init__(self) -> None:
+        self.file: str | None = None
+        self.rows = self.start = 0
+
+    def first(self, file: str | None, count: int) -> int:
+        """The number of the first of these rows."""
+        if file != self.file:
+            self.file, self.start = file, 0
+        begin = self.start + 1
+        self.start, self.rows = self.start + count, self.rows + count
+        return begin
+
+
+def _frame(rows: Rows, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: int, counter: _Counter) -> pl.DataFrame:
+    """The answers to some rows, a line each."""
+    import polars as pl
+
+    first = counter.first(rows.file, len(rows))
+    answered = task.answers(outputs).cpu()
+    judged = Judged(spec, outputs, answered, answered)
+    columns: dict[str, Any] = {}
+    if rows.file is None and rows.places is not None:  # each row is a file of its own
+        columns["file"] = [rows.place(row) for row in range(len(rows))]
+    else:
+        columns["file"] = pl.repeat(rows.file or "-", len(rows), eager=True)
+        columns["row"] = np.arange(first, first + len(rows))
+    if spec.target == "number":
+        columns |= {_free(name, columns): answered[:, n].numpy() for n, name in enumerate(spec.target_names)}
+    elif spec.target == "labels":
+        for n, name in enumerate(spec.classes):
+            columns[_free(name, columns)] = answered[:, n].numpy()
+            columns[_free(f"{name} probability", columns)] = judged.scores[:, n].numpy()
+    else:
+        chances, classes = judged.scores.topk(min(top, len(spec.classes)), dim=1)
+        names = np.array(spec.classes, dtype=object)
+        for n in range(chances.shape[1]):
+            suffix = f"_{n + 1}" if n else ""
+            chosen = answered if n == 0 else classes[:, n]
+            columns[f"answer{suffix}"] = pl.Series(names[chosen.numpy()], dtype=pl.String)
+            columns[f"probability{suffix}"] = chances[:, n].numpy()
+    return pl.DataFrame(columns)
+
+
+def _free(name: str, columns: dict[str, Any]) -> str:
+    return f"{name} answer" if name in columns else name
+
+
+def _check_top(spec: Spec, top: int | None) -> None:
+    if top is None:
+        return
+    if spec.target != "class":
+        raise ConfigError("--top: only classes have a second best.", suggestion="Leave --top out.")
+    if top < 1:
+        raise ConfigError(f"--top: {top} answers are none.", suggestion="Ask for 1 at least.")
