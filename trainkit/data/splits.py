@@ -255,6 +255,21 @@ def ahead(read: Callable[[T], Held], items: Iterable[T], workers: int) -> Iterat
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, each made by a thread while whoever asks is busy with the one before."""
+    iterator, nothing = iter(items), object()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
+    try:
+        coming: Future[Any] = pool.submit(next, iterator, nothing)
+        while (item := coming.result()) is not nothing:
+            coming = pool.submit(next, iterator, nothing)
+            yield item
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        if hasattr(iterator, "close"):
+            iterator.close()
+
+
 def _typed(held: Held, dtype: torch.dtype) -> Held:
     """Floating point numbers in the network's type."""
     if isinstance(held.values, Tensor) and held.values.is_floating_point():

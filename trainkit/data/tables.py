@@ -292,7 +292,9 @@ class Column:
 
         Raises DataError naming the first value in the file that is not what is wanted.
         """
-        values = _plain(rows.inputs[self.name][index])
+        column = rows.inputs[self.name]
+        together = len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all()
+        values = _plain(column.slice(int(index[0]), len(index)) if together else column[index])
         missing, found = values.is_null().to_numpy(), self._read(values)
         if self.how.wanted:
             empty = np.isnan(found[:, 0])

@@ -26,7 +26,7 @@ from trainkit.engine.summary import multiply_adds, summary
 from trainkit.errors import CheckpointError, ConfigError, NumericError
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
-from trainkit.spec import Batch, SplitName
+from trainkit.spec import Batch, Spec, SplitName
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ class Plan:
     evaluation_batch: int
 
     @classmethod
-    def make(cls, config: Config, task: Task, per_epoch: int, batch_size: int, validated: bool) -> Plan:
-        """Epochs become steps here, once. ``batch_size``: the config's, or the rows of the training split."""
+    def make(cls, config: Config, task: Task, per_epoch: int, batch_size: int, validated: bool, at_once: int) -> Plan:
+        """Epochs become steps here, once. ``batch_size``: the config's, or the rows of the training split; ``at_once``: rows that
+        the network evaluates together with ease."""
         training, stopping = config.training, config.training.early_stopping
         monitor = stopping.monitor if stopping else "val_loss" if validated else None
         metric = (monitor or "").partition("_")[2]
@@ -80,7 +81,7 @@ class Plan:
             min_delta=stopping.min_delta if stopping else 0.0,
             monitor=monitor,
             higher=task.measures.get(metric) == "higher",
-            evaluation_batch=4 * batch_size,
+            evaluation_batch=max(4 * batch_size, at_once),
         )
 
 
@@ -102,6 +103,8 @@ class Run:
     scaler: torch.amp.GradScaler | None
     """Scales the loss, in fp16 only."""
     _batches: Batches
+    _work: int
+    """Multiplications of one row's forward pass, nearly."""
     seconds: float = 0.0
     """Time of training up to the last step."""
     _since: float = 0.0
@@ -122,7 +125,8 @@ class Run:
         if sampler == "balanced" and data.spec.target != "class":
             raise ConfigError("the sampler balanced needs classes.", key=("training", "sampler"), suggestion="Use shuffle.")
         batches = Batches(data["train"], size, config.seed, sampler)
-        plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data)
+        work = multiply_adds(summary(network, data["train"].part(0, 2)))
+        plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data, _at_once(work, data.spec))
         config.schedule.check(plan.steps, plan.per_epoch)
         if plan.accumulate > min(size, len(data["train"])):
             raise ConfigError(
@@ -147,6 +151,7 @@ class Run:
             averaged,
             torch.amp.GradScaler(hardware.device.type) if hardware.precision == "fp16" else None,
             batches,
+            work,
         )
 
     def __post_init__(self) -> None:
@@ -255,7 +260,7 @@ class Run:
         if self.hardware.device.type != "cpu":
             return False
         rows = min(self._batches.size, len(self.data["train"])) / self.plan.accumulate
-        return rows * multiply_adds(summary(self.network, self.data["train"].part(0, 2))) < 50e6
+        return rows * self._work < 50e6
 
     @property
     def done(self) -> bool:
@@ -384,6 +389,12 @@ class Run:
             some = ", ".join(str(int(row) + 1) for row in batch.rows[:8])
             rows = f", in the batch of rows {some}{' …' if len(batch) > 8 else ''}"
         return f"{what} at {when} (epoch {self.epoch(step)}){rows}. The weights of the last checkpoint are good."
+
+
+def _at_once(work: int, spec: Spec) -> int:
+    """Rows of 200 million multiplications and 2 million inputs at most: below that, calling the layers takes most of the time;
+    beyond 2048 rows their numbers leave the processor's cache."""
+    return int(min(2048, 2e8 // max(1, work), 2e6 // max(1, spec.input_size)))
 
 
 _SMALLEST_SCALE = 2.0**-20

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import torch
 
-from trainkit.data.splits import Split
+from trainkit.data.splits import Split, one_ahead
 from trainkit.engine.assembling import assemble, load_weights, trained_weights
 from trainkit.engine.evaluation import evaluating
 from trainkit.engine.hardware import prepared
@@ -104,6 +104,14 @@ def answers(
     spec = Spec.restore(content["spec"])
     _check_top(spec, top)
     fitted = config.preprocess.restore(content["fitted"]["inputs"])
+
+    def prepared_rows(rows: Rows) -> tuple[Rows, Split]:
+        index = np.arange(len(rows))
+        nothing = torch.zeros(len(rows), 0, device=hardware.device)
+        held, numbers = fitted.held(rows, index), torch.from_numpy(index)
+        split = Split(held, nothing, numbers, fitted, hardware.dtype, rows.place, workers=workers(config))
+        return rows, split if split.streams or not len(rows) else split.settled()
+
     with prepared(content["hardware"]["threads"], config.deterministic):
         network, task = assemble(config, spec, hardware)
         load_weights(network, trained_weights(content))
@@ -112,16 +120,10 @@ def answers(
         counter = _Counter()
         with evaluating(network), ExitStack() as stack:
             stack.enter_context(hardware.autocast())
-            for rows in config.data.fresh(inputs, size):
+            # Reading, preparing and the network each on a thread: of a million rows of CSV the network takes a fifth of the time.
+            for rows, split in one_ahead(map(prepared_rows, one_ahead(config.data.fresh(inputs, size)))):
                 if not len(rows):
                     continue
-                index = np.arange(len(rows))
-                nothing = torch.zeros(len(rows), 0, device=hardware.device)
-                split = Split(
-                    fitted.held(rows, index), nothing, torch.from_numpy(index), fitted, hardware.dtype, rows.place,
-                    workers=workers(config),
-                )  # fmt: skip
-                split = split if split.streams else split.settled()
                 outputs = torch.cat([part.through(network).to(hardware.dtype) for part in split.slices(batch)])
                 yield _frame(rows, spec, task, outputs, top or 1, counter)
     if not counter.rows:
@@ -164,13 +166,12 @@ def _frame(rows: Rows, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: 
             columns[_free(name, columns)] = answered[:, n].numpy()
             columns[_free(f"{name} probability", columns)] = judged.scores[:, n].numpy()
     else:
-        chances, classes = judged.scores.topk(min(top, len(spec.classes)), dim=1)
-        names = np.array(spec.classes, dtype=object)
-        for n in range(chances.shape[1]):
+        chances, names = judged.scores, pl.Series(spec.classes)
+        best = [answered] if top == 1 else [*chances.topk(min(top, len(names)), dim=1).indices.T]
+        for n, chosen in enumerate(best):
             suffix = f"_{n + 1}" if n else ""
-            chosen = answered if n == 0 else classes[:, n]
-            columns[f"answer{suffix}"] = pl.Series(names[chosen.numpy()], dtype=pl.String)
-            columns[f"probability{suffix}"] = chances[:, n].numpy()
+            columns[f"answer{suffix}"] = names.gather(chosen.numpy())
+            columns[f"probability{suffix}"] = chances.gather(1, chosen[:, None])[:, 0].to(outputs.dtype).numpy()
     return pl.DataFrame(columns)
 
 
