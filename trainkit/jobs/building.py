@@ -31,6 +31,10 @@ def read_rows(config: Config) -> tuple[Rows, Config]:
         what = f"the source's build gives {type(rows).__name__}, not trainkit.spec.Rows."
         raise ConfigError(what, key=("data",), suggestion="Let it return Rows(inputs, targets, kind, target_kind).")
     check_rows(rows)
+    if rows.kind != config.data.data_kind:
+        what = f"the source gives rows of the kind {rows.kind}, and its data_kind says {config.data.data_kind}."
+        mend = f'Let its property data_kind return "{rows.kind}".'
+        raise ConfigError(what, key=("data",), suggestion=mend)
     if config.task is None:
         config = config.model_copy(update={"task": tasks.read(TASKS[rows.target_kind])})
     return rows, config
