@@ -36,7 +36,11 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("augmentations", "synonyms"): {"file": "a.csv"},
     ("augmentations", "paraphrases"): {"file": "a.csv"},
 }
-ONE_OF = {("sources", "images"): {"path": "folder"}, ("sources", "arrays"): {"path": "a.npz"}, ("sources", "series"): {"target": "y", "window": 3}}
+ONE_OF: dict[tuple[str, str], dict[str, Any]] = {
+    ("sources", "images"): {"path": "folder"},
+    ("sources", "arrays"): {"path": "a.npz"},
+    ("sources", "series"): {"target": "y", "window": 3},
+}
 """What must be said too: this, or something else."""
 
 PLUGIN = '''
