@@ -378,3 +378,42 @@ def test_a_run_that_its_time_limit_ended_off_the_grid_says_that_it_is_not_the_sa
         assert (result.status, result.steps) == ("time_limit", steps)
         resume(result.run, {"training.max_time": steps + 3}, runs=tmp_path)
         assert said in (Path(result.run) / "log.txt").read_text().splitlines()
+
+
+PATHS = {
+    "arrays": ("{name: arrays, inputs: x.npy, targets: y.npy}", "x.npy", "the source arrays reads data.inputs and data.targets"),
+    "pictures": ("{name: images, table: t.csv, image: file, target: kind}", "t2.csv", None),
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_data_takes_the_place_of_the_one_path_there_is(name: str, config: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    source, given, refused = PATHS[name]
+    random = np.random.RandomState(0)
+    np.save("x.npy", random.randn(60, 3))
+    np.save("y.npy", random.randn(60))
+    for n in range(60):
+        Image.fromarray(random.randint(0, 256, (4, 4)).astype(np.uint8)).save(f"{n}.png")
+    table = "file,kind\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(60))
+    Path("t.csv").write_text(table)
+    Path("t2.csv").write_text(table)
+    (tmp_path / "a.yaml").write_text(f"data: {source}\nmodel: {{name: mlp, hidden: [4]}}\nloggers: []\ntraining: {{epochs: 1}}\n")
+    lone = shutil.copy(Path(train("a.yaml").run) / "checkpoints/best.pth", "lone.pth")
+    for file in ("t.csv", "y.npy"):
+        Path(file).unlink()  # nothing that the checkpoint names is asked for
+    if refused is None:
+        assert evaluate(lone, data=given)["rows"] == 60
+    else:
+        with pytest.raises(ConfigError, match=refused):
+            evaluate(lone, data=given)
+
+
+def test_a_checkpoint_that_describes_a_giant_is_refused_before_memory_is_taken(config: Path) -> None:
+    path = Path(train(config).run) / "checkpoints/best.pth"
+    content = checkpoint.load(path)
+    content["config"] = content["config"].replace("- 16", "- 100000").replace("[16]", "[100000, 100000]")
+    checkpoint.save({name: value for name, value in content.items() if name not in ("format", "torch_version")}, path)
+    with pytest.raises(CheckpointError, match="weights do not fit"):
+        evaluate(path)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 from trainkit import evaluate, predict, train
@@ -153,6 +154,21 @@ def test_every_label_gets_its_chance(tmp_path: Path) -> None:
     assert set(rows[0]) == {"file", "row", "up", "up probability", "right", "right probability"}
     assert all((row["up"] == 1) == (row["up probability"] > 0.5) for row in rows)
     assert np.mean([row["up"] == truth for row, truth in zip(rows, table["up"], strict=True)]) > 0.9
+
+
+def test_the_first_of_equals_is_the_answer_however_many_are_asked_for() -> None:
+    from trainkit.jobs.predicting import _Counter, _frame
+    from trainkit.parts.tasks import tasks
+    from trainkit.spec import Rows, Spec
+
+    spec = Spec("table", (1,), 3, "class", ("a", "b", "c"), (1, 1, 1))
+    rows = Rows(np.zeros((4, 1)), np.zeros((4, 0)), "table", "number", file="x.csv")
+    task = tasks.read("classification").build(spec)
+    for outputs in (torch.zeros(4, 3), torch.tensor([[0.0, 1, 1]] * 4)):
+        frames = [_frame(rows, spec, task, outputs, top, _Counter()) for top in (1, 2, 3)]
+        assert len({frame["answer"].to_list()[0] for frame in frames}) == 1
+        last = frames[-1].select(pl.col("^answer.*$")).row(0)
+        assert sorted(last) == ["a", "b", "c"] and frames[-1]["row"].to_list() == [1, 2, 3, 4]
 
 
 def test_pictures_in_files_and_folders(tmp_path: Path) -> None:

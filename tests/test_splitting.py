@@ -163,6 +163,16 @@ def test_groups_fill_about_their_share_and_follow_the_seed() -> None:
         assign(rows_with({"who": [1, 1, 2, 2]}), Shares(group="who"), 0)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_large_group_trains(seed: int) -> None:
+    rows = rows_with({"who": ["large"] * 900 + ["small"] * 50 + ["other"] * 50})
+    assert {name: len(index) for name, index in assign(rows, Shares(group="who"), seed).items()} == {
+        "train": 900, "validation": 50, "test": 50,
+    }  # fmt: skip
+    few = rows_with({"who": ["a"] * 40 + ["b"] * 35 + ["c"] * 25})
+    assert {len(index) for index in assign(few, Shares(group="who"), seed).values()} == {40, 35, 25}
+
+
 @pytest.mark.parametrize("moments", [
     [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(100)],
     [f"{n % 28 + 1:02}.{n // 28 + 1:02}.2024" for n in range(100)],

@@ -317,10 +317,10 @@ def test_kinds_of_target(tmp_path: Path, column: str, task: Any, kind: str, targ
 
 
 def test_several_targets(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text,p,q,r\na,0,1,0.5\nb,1,0,2\n")
+    (tmp_path / "a.csv").write_text("text,p,q,r\na,no,1,0.5\nb,yes,0,2\n")
     rows = read(tmp_path / "a.csv", target=["p", "q"])
     assert rows.target_kind == "labels" and rows.targets.tolist() == [[0, 1], [1, 0]] and rows.target_names == ("p", "q")
-    assert read(tmp_path / "a.csv", target=["p", "r"]).targets.tolist() == [[0, 0.5], [1, 2]]
+    assert read(tmp_path / "a.csv", target=["q", "r"]).targets.tolist() == [[1, 0.5], [0, 2]]
 
 
 def test_a_file_for_each_split(tmp_path: Path) -> None:

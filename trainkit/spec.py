@@ -1,8 +1,8 @@
-"""The few words that rooms say to each other: Rows, Reader, Held, Spec, Batch, Event. Importing this needs no torch."""
+"""The few words that rooms say to each other: Rows, Reader, Held, Fitted, Spec, Batch, Event. Importing this needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -80,9 +80,12 @@ class Rows:
 
     def place(self, row: int) -> str:
         """How a message names the row, counted from 0: ``data.csv: row 3``."""
-        if self.places is not None:
-            return self.places(row)
-        return f"{self.file}: row {row + 1}" if self.file else f"row {row + 1}"
+        return self.places(row) if self.places is not None else numbered(self.file, row)
+
+
+def numbered(file: str | None, row: int) -> str:
+    """``data.csv: row 3``, of the row counted from 0."""
+    return f"{file}: row {row + 1}" if file else f"row {row + 1}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,29 @@ class Held:
     """A tensor (rows, …), a NumPy array of texts (dtype object), or a `Reader`."""
     lengths: Tensor | None = None
     """int64 (rows,) on the CPU: the steps of each row that are real; None: all."""
+
+
+class Fitted(Protocol):
+    """What was learnt from the training rows. Rows go through `held`, `opened`, augmentation (training only), `finished`."""
+
+    def held(self, rows: Rows, index: np.ndarray[Any, Any]) -> Held:
+        """The rows numbered ``index``, as a split keeps them. Raises DataError naming the row and the column of a wrong value."""
+
+    def opened(self, held: Held) -> Held:
+        """As augmentations see them: pictures from 0 to 1, tables scaled, texts as text. Cheap, on whole batches, on any device."""
+
+    def finished(self, opened: Held) -> Held:
+        """As the network gets them, but for the type of floating point numbers. Cheap, on whole batches, on any device."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """What the `Spec` says of the inputs: ``shape`` and, where they apply, ``vocabulary``, ``varying``, ``features`` ….
+        A shape may be left out: then it is that of the training rows."""
+
+    def content(self) -> dict[str, Any]:
+        """Plain values and tensors, for the checkpoint."""
+
+    def told(self) -> Sequence[str]:
+        """What a person should know of how the inputs are made, a line each; nothing where there is no choice."""
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,8 @@ class Config(Settings):
 
     @property
     def _validates(self) -> bool:
-        return self.split.validation > 0 or self.split.column is not None or "validation" in self.data.given
+        given = self.data.given
+        return self.split.validation > 0 or self.split.column is not None or given is None or "validation" in given
 
     def text(self) -> str:
         """All of it as YAML that reads back as equal: for config.yaml and for the checkpoint."""

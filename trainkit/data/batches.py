@@ -42,7 +42,7 @@ class Batches:
 
     def between(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of the steps ``start`` (from 0) to ``stop``, without it."""
-        return self.rows.drawn(self._steps(start, stop))
+        return self.rows.drawn(self._steps(start, stop), self.size)
 
     def _steps(self, start: int, stop: int) -> Iterator[Drawn]:
         epoch = -1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from math import prod
 from typing import Any, Protocol, get_args
@@ -10,30 +11,13 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import torch
 
-from trainkit.data.pictures import Pictures
-from trainkit.data.splits import LARGE, Data, Preparing, Split
+from trainkit.data.splits import LARGE, Data, Split
 from trainkit.data.splitting import Shares, assign, limit, without
 from trainkit.data.targets import FittedTargets
 from trainkit.errors import DataError
-from trainkit.spec import Held, Kind, Rows, Spec, SplitName, Target
+from trainkit.spec import Fitted, Kind, Rows, Spec, SplitName, Target, numbered
 
 Index = np.ndarray[Any, Any]
-
-
-class Fitted(Preparing, Protocol):
-    """See `trainkit.parts.preprocessing.Fitted`."""
-
-    def held(self, rows: Rows, index: Index) -> Held:
-        """The rows numbered ``index``, as a split keeps them."""
-
-    def spec(self) -> Mapping[str, Any]:
-        """What the `Spec` says of the inputs."""
-
-    def content(self) -> dict[str, Any]:
-        """Plain values and tensors."""
-
-    def told(self) -> Sequence[str]:
-        """What became of the inputs, a line each."""
 
 
 class Preprocess(Protocol):
@@ -89,7 +73,7 @@ def _left_out(rows: Rows, index: Mapping[SplitName, Index]) -> Iterator[str]:
     left = len(rows) - sum(map(len, index.values()))
     if left and rows.splits is None:
         yield f"{left:,} rows reach from one split into the next, and are in none"
-    if isinstance(rows.inputs, Pictures) and (skipped := rows.inputs.skipped):
+    if skipped := getattr(rows.inputs, "skipped", ()):
         more = f" and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
         yield f"{len(skipped):,} pictures are skipped: {skipped[0][0]} ({skipped[0][1]}){more}"
 
@@ -107,7 +91,8 @@ def _split(rows: Rows, index: Index, inputs: Fitted, targets: FittedTargets, dty
     wanted = torch.from_numpy(targets(rows, index))
     if wanted.is_floating_point():
         wanted = wanted.to(dtype)
-    return Split(inputs.held(rows, index), wanted, torch.from_numpy(index), inputs, dtype, rows.place, workers=workers)
+    place = rows.places or partial(numbered, rows.file)  # not rows.place, which would keep all rows in memory
+    return Split(inputs.held(rows, index), wanted, torch.from_numpy(index), inputs, dtype, place, workers=workers)
 
 
 def check_rows(rows: Rows) -> None:

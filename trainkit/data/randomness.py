@@ -1,7 +1,8 @@
 """Randomness as a function of a position, never a stream: the same words give the same numbers, today and after any resume."""
 
+from collections.abc import Callable
 from hashlib import blake2b
-from math import tau
+from math import prod, tau
 
 import numpy as np
 import torch
@@ -41,18 +42,19 @@ class Draws:
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """(rows, *shape) float32, from ``low`` to ``high``, without it."""
-        count = int(np.prod(shape)) if shape else 1
-        places = torch.arange(self._drawn, self._drawn + count)
-        self._drawn += count
-        start = key(*self._words)  # type: ignore[arg-type]
-        bits = _mixed(_mixed(self._rows * _ODD + start)[:, None] + places * _STRIDE)
-        found = (bits >> 40 & 0xFFFFFF).to(torch.float32) / 2**24  # 24 bits: as many as a float32 holds exactly
-        return (found * (high - low) + low).reshape(len(self), *shape).to(self.device)
+        return self._filled(prod(shape), lambda found: found.mul_(high - low).add_(low)).reshape(len(self), *shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """(rows, *shape) float32 of mean 0 and deviation 1 (Box & Muller 1958)."""
-        one, two = self.uniform(*shape), self.uniform(*shape)
-        return (-2 * (1 - one).log()).sqrt() * (tau * two).cos()
+        """(rows, *shape) float32 of mean 0 and deviation 1 (Box & Muller 1958). Other devices may differ in last digits."""
+
+        def turn(found: Tensor) -> None:
+            one, two = found.chunk(2, dim=1)
+            length, angle = (-2 * (1 - one).log()).sqrt(), two * tau
+            torch.mul(length, angle.cos(), out=one)
+            torch.mul(length, angle.sin(), out=two)
+
+        count = prod(shape)
+        return self._filled(count + count % 2, turn)[:, :count].reshape(len(self), *shape)
 
     def chance(self, share: float) -> Tensor:
         """(rows,) bool, true with that chance."""
@@ -67,13 +69,30 @@ class Draws:
         return np.random.RandomState(key(*self._words, "step", self._step) % 2**32)  # type: ignore[arg-type]
 
 
+    def _filled(self, count: int, change: Callable[[Tensor], object]) -> Tensor:
+        """(rows, count), from 0 to 1, without it, and changed in place: block by block, as a block stays in the cache."""
+        large = self.device.type == "cuda" and len(self) * count > 2**16  # of small draws a copy costs less than the kernels
+        there, block = (self.device, 2**24) if large else (torch.device("cpu"), 2**18)
+        starts = _mixed(self._rows.to(there) * _ODD + key(*self._words), 3)[:, None]  # type: ignore[arg-type]
+        places = torch.arange(self._drawn, self._drawn + count, device=there) * _STRIDE
+        self._drawn += count
+        found, rows = torch.empty(len(self), count, device=there), max(1, block // max(1, count))
+        for start, some in zip(starts.split(rows), found.split(rows), strict=True):
+            bits = _mixed(start + places, 2).bitwise_right_shift_(40).bitwise_and_(0xFFFFFF)
+            change(some.copy_(bits).div_(2**24))  # 24 bits: as many as a float32 holds exactly
+        return found.to(self.device)
+
+
 _ODD, _STRIDE = 0x9E3779B97F4A7C15 - 2**64, 0xD1342543DE82EF95 - 2**64
 """Odd numbers without a pattern: products with different rows and places fall everywhere."""
 
 
-def _mixed(bits: Tensor) -> Tensor:
-    """Each bit made to depend on all (splitmix64's last steps: Steele et al. 2014, "Fast splittable pseudorandom number
-    generators", doi 10.1145/2660193.2660195). int64 wraps around as uint64 would; shifts need a mask, being signed."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64)):
-        bits = (bits ^ (bits >> shift & (1 << 64 - shift) - 1)) * factor
-    return bits ^ (bits >> 31 & (1 << 33) - 1)
+def _mixed(bits: Tensor, rounds: int) -> Tensor:
+    """Each bit made to depend on all, in place (splitmix64's last steps: Steele et al. 2014, "Fast splittable pseudorandom
+    number generators", doi 10.1145/2660193.2660195). The third round changes the lower half alone. int64 wraps around as
+    uint64 would; shifts need a mask, being signed."""
+    spare = torch.empty_like(bits)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1))[:rounds]:
+        torch.bitwise_right_shift(bits, shift, out=spare)
+        bits.bitwise_xor_(spare.bitwise_and_((1 << 64 - shift) - 1)).mul_(factor)
+    return bits

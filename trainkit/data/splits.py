@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol, TypeVar
+from math import prod
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from torch import Tensor
 from trainkit.data.cutting import bounds, slices
 from trainkit.data.randomness import Draws
 from trainkit.errors import DataError
-from trainkit.spec import Batch, Held, Spec, SplitName
+from trainkit.spec import Batch, Fitted, Held, Spec, SplitName
 
 LARGE = 2**30
 """Bytes up to which a split is prepared once, ahead, instead of batch by batch."""
+WAITING = 2**29
+"""Bytes of the batches that threads have read ahead and nobody has asked for yet, about."""
 T = TypeVar("T")
 
 
@@ -44,16 +47,6 @@ class Drawn(NamedTuple):
     """How often each was seen in this epoch before, where some are seen more than once: they are changed anew each time."""
 
 
-class Preparing(Protocol):
-    """What is left to do with held rows: see `trainkit.parts.preprocessing.Fitted`."""
-
-    def opened(self, held: Held) -> Held:
-        """As augmentations see them."""
-
-    def finished(self, opened: Held) -> Held:
-        """As the network gets them."""
-
-
 @dataclass(frozen=True)
 class Split:
     """The rows of one split, on the way to batches. Rows are prepared the same in whatever batch they are."""
@@ -63,7 +56,7 @@ class Split:
     """(rows,) class numbers or (rows, …) floating point, on the device."""
     rows: Tensor
     """(rows,) int64 on the CPU: which rows of the source these are."""
-    preparing: Preparing | None
+    preparing: Fitted | None
     """What is left to do with a batch; None: nothing, the rows are held as the network gets them."""
     dtype: torch.dtype
     place: Callable[[int], str]
@@ -138,17 +131,17 @@ class Split:
             return
         numbers = torch.arange(len(self))
         cuts = [numbers[first:end] for first, end in bounds(len(self), size)]
-        for index, held in ahead(lambda index: self._read(index, index), cuts, self.workers if self.streams else 0):
+        for index, held in ahead(lambda index: self._read(index, index), cuts, self._threads(size)):
             yield self._prepared(held, index, index)
 
-    def drawn(self, steps: Iterable[Drawn]) -> Iterator[Batch]:
-        """The batches of these training steps, augmented."""
+    def drawn(self, steps: Iterable[Drawn], size: int) -> Iterator[Batch]:
+        """The batches of these training steps, augmented; each of about ``size`` rows."""
         if self.preparing is None and not self.changes:
             whole = self.whole
             for step in steps:
                 yield whole.take(step.rows, step.there)
             return
-        for step, held in ahead(lambda step: self._read(step.rows, step.there), steps, self.workers if self.streams else 0):
+        for step, held in ahead(lambda step: self._read(step.rows, step.there), steps, self._threads(size)):
             rows = self.rows[step.rows] + (0 if step.turns is None else step.turns << 40)
             draws = Draws(self.seed, step.epoch, step.step, rows, self.device)
             batch = self._prepared(held, step.rows, step.there, draws)
@@ -161,14 +154,22 @@ class Split:
         """sha256 over the rows as they are held, their targets and numbers."""
         values = self.held.values
         if isinstance(values, Tensor):
-            found = values.contiguous().numpy().tobytes()
+            found: Any = values.contiguous().numpy()
         elif isinstance(values, np.ndarray):
             found = "\0".join(values.tolist()).encode("utf-8", "surrogatepass")
         else:
             found = values.digest(np.arange(len(self)))
-        lengths = b"" if self.held.lengths is None else self.held.lengths.numpy().tobytes()
-        parts = (found, lengths, self.targets.contiguous().numpy().tobytes(), self.rows.contiguous().numpy().tobytes())
+        lengths = b"" if self.held.lengths is None else self.held.lengths.contiguous().numpy()
+        parts = (found, lengths, self.targets.contiguous().numpy(), self.rows.contiguous().numpy())
         return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
+
+    def _threads(self, size: int) -> int:
+        """How many read ahead: fewer where the batches of ``size`` rows that wait would take too much memory."""
+        if not self.streams:
+            return 0
+        reader = self.held.values
+        batch = min(size, len(self)) * prod(reader.shape[1:]) * reader.dtype.itemsize
+        return min(self.workers, max(1, WAITING // (3 * batch + 1)))
 
     def _read(self, index: Tensor, there: Tensor) -> Held:
         values = self.held.values

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 Labels = np.ndarray[Any, Any]
-_WORDS: Mapping[str, SplitName] = {
+SPLIT_WORDS: Mapping[str, SplitName] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -111,14 +111,14 @@ def without(rows: Rows, names: tuple[str, ...]) -> Rows:
 def _by_word(rows: Rows, index: Index, name: str) -> dict[SplitName, Index]:
     values = column_of(rows, name, "column")
     words = [str(value).strip().lower() for value in values.to_list()]
-    strange = next((row for row in index.tolist() if words[row] not in _WORDS), None)
+    strange = next((row for row in index.tolist() if words[row] not in SPLIT_WORDS), None)
     if strange is not None:
         raise DataError(
             f"{rows.place(strange)}: column {name!r} says {values[strange]!r}, which is no split.",
             key=("split", "column"),
             suggestion="Write train, validation or test.",
         )
-    codes = np.array([_WORDS[words[row]] for row in index.tolist()])
+    codes = np.array([SPLIT_WORDS[words[row]] for row in index.tolist()])
     found = {split_name: index[codes == split_name] for split_name in SPLITS}
     if not len(found["train"]):
         raise DataError(f"column {name!r} sends no row to train.", key=("split", "column"), suggestion="Write train for some.")
@@ -126,7 +126,7 @@ def _by_word(rows: Rows, index: Index, name: str) -> dict[SplitName, Index]:
 
 
 def _by_group(groups: Labels, index: Index, shares: Shares, seed: int) -> dict[SplitName, Index]:
-    """Groups in a random order fill test, then validation, to the share asked for as nearly as whole groups can."""
+    """Groups in a random order fill test, then validation, as near to the share asked for as they come; one group at least."""
     names, codes = _coded(groups)
     wanted = {name: share for name, share in (("test", shares.test), ("validation", shares.validation)) if share}
     if len(names) <= len(wanted):
@@ -144,11 +144,12 @@ def _by_group(groups: Labels, index: Index, shares: Shares, seed: int) -> dict[S
         for group in list(left):
             have = sizes[chosen].sum() if chosen else 0
             nearer = abs(have + sizes[group] - share * len(index)) < abs(have - share * len(index))
-            if len(left) > spare and (nearer or not chosen):
+            if len(left) > spare and nearer:
                 chosen.append(group)
                 left.remove(group)
-            if have >= share * len(index):
-                break
+        if not chosen:  # every group is larger than twice the share
+            chosen = [min(left, key=lambda group: sizes[group])]
+            left.remove(chosen[0])
         found[name] = index[np.isin(codes, chosen)]  # type: ignore[index]
     return {"train": index[np.isin(codes, left)], **found}
 

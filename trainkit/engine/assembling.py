@@ -29,12 +29,7 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     torch.manual_seed(key(config.seed, "init"))
     config.model.check(spec)
     spec = replace(spec, outputs=config.task.outputs(spec))
-    network = config.model.build(spec.widened if spec.embedded else spec)
-    if not isinstance(network, nn.Module):
-        what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
-        raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
-    if spec.embedded:
-        network = Embedded(network, spec.embedded, spec.input_size)
+    network = _built(config, spec)
     with evaluating(network):
         shape = tuple(spec.example().through(network).shape)
     if shape != (2, spec.outputs):
@@ -46,6 +41,30 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     task = config.task.build(spec)
     task.to(hardware.device, hardware.dtype)
     return network.to(hardware.device, hardware.dtype), task
+
+
+def _built(config: Config, spec: Spec) -> nn.Module:
+    network = config.model.build(spec.widened if spec.embedded else spec)
+    if not isinstance(network, nn.Module):
+        what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
+        raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
+    return Embedded(network, spec.embedded, spec.input_size) if spec.embedded else network
+
+
+def check_sizes(config: Config, spec: Spec, weights: Mapping[str, Any]) -> None:
+    """Raises CheckpointError when a checkpoint's weights are not those of its config and spec: asked before any memory is taken,
+    since a file of a few bytes may describe a network of many gigabytes."""
+    assert config.task is not None
+    try:
+        with torch.device("meta"):
+            network = _built(config, replace(spec, outputs=config.task.outputs(spec)))
+        wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    except (NotImplementedError, RuntimeError):  # a model of the user's that does not build without memory
+        return
+    found = {name: tuple(getattr(value, "shape", ())) for name, value in weights.items()}
+    if strange := next((name for name in {**wanted, **found} if wanted.get(name) != found.get(name)), None):
+        words = f"{strange} is {found.get(strange, 'not there')}, and should be {wanted.get(strange, 'absent')}"
+        raise CheckpointError(f"the checkpoint's weights do not fit the model of its config: {words}.")
 
 
 def build_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:

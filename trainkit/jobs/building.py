@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from trainkit.config.tree import Config
-from trainkit.data.findings import Finding, lines, quick
 from trainkit.data.preparing import check_rows, prepare
 from trainkit.data.splits import Change, Data
 from trainkit.data.splitting import Shares
@@ -62,10 +61,14 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
     return data.changed(list(_changes(config, data.spec)), config.seed) if config.augment else data
 
 
-def _quick(config: Config, rows: Rows, data: Data) -> list[Finding]:
-    """What a quick look at the data warns of."""
+def _quick(config: Config, rows: Rows, data: Data) -> list[str]:
+    """What a quick look at the data warns of, where it is the user's own."""
+    if not any(key[0] == "data" for key in config.paths()):  # nothing that somebody could mend, and Polars takes 0.2 s to load
+        return []
+    from trainkit.data.findings import lines, quick
+
     weighed = getattr(config.task, "class_weights", "none") != "none" or config.training.sampler == "balanced"
-    return quick(rows, data, left_out=Shares(**config.split.model_dump()).columns, balanced=weighed)
+    return lines(quick(rows, data, left_out=Shares(**config.split.model_dump()).columns, balanced=weighed))
 
 
 def workers(config: Config) -> int:
@@ -97,7 +100,7 @@ def build_run(config: Config) -> Run:
     hardware = Hardware.choose(config.device, config.precision)  # first: the cheapest to get wrong
     rows, config = read_rows(config)
     data = read_data(config, rows, hardware)
-    run = Run.build(config, replace(data, found=tuple(lines(_quick(config, rows, data)))), hardware)
+    run = Run.build(config, replace(data, found=tuple(_quick(config, rows, data))), hardware)
     if run.small and config.threads is None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # two that wait for each other took 5 ms a step, one 1.8: docs/log.md
     return run

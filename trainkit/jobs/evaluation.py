@@ -16,7 +16,7 @@ from trainkit.config.reader import read_file, read_text
 from trainkit.config.tree import Config
 from trainkit.data.preparing import whole
 from trainkit.data.targets import FittedTargets
-from trainkit.engine.assembling import assemble, load_weights, trained_weights
+from trainkit.engine.assembling import assemble, check_sizes, load_weights, trained_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, prepared, processor
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, dotted
@@ -49,6 +49,7 @@ def evaluate(
     hardware = hardware_of(content, device)
     with prepared(content["hardware"]["threads"], config.deterministic):
         spec = Spec.restore(content["spec"])
+        check_sizes(config, spec, trained_weights(content))
         network, task = assemble(config, spec, hardware)
         load_weights(network, trained_weights(content))
         rows, _ = read_rows(config)
@@ -147,7 +148,7 @@ def config_of(
     _check_fitted(config, content, path)
     if data is not None:
         tree["data"] = _with_data(config, data)
-        config = Config.model_validate(tree)
+        config = build(replace(document, value=tree), folder=Path.cwd(), name="run", environment=False).config
     named = [key for key in config.paths() if data is None or key[0] != "data"]
     if not named or not reads:
         return config
@@ -187,16 +188,17 @@ def _check_fitted(config: Config, content: Mapping[str, Any], path: Path) -> Non
 
 
 def _with_data(config: Config, data: str | Path) -> dict[str, Any]:
-    """The source's settings, with another file or folder: for its ``path``, or for the only one that it reads."""
+    """The source's settings, with another file or folder in the place of its ``path``, or of the only one that it reads."""
     if not Path(data).exists():
         raise ConfigError(f"--data: {data} is not there.")
     files = [key for key in config.paths() if key[0] == "data"]
     if not files:
         raise ConfigError(f"--data: the source {config.data.name} reads no file.", suggestion="Leave --data out.")
     settings: dict[str, Any] = config.data.model_dump(mode="json")
-    if "path" not in settings and len(files) > 1:
-        raise ConfigError(f"--data: the source {config.data.name} reads several files.", suggestion="Leave --data out.")
-    *above, last = ("path",) if "path" in settings else files[0][1:]
+    *above, last = ("path",) if {key[1] for key in files} == {"path"} else files[0][1:]
+    if len(files) > 1 and last != "path":
+        several = " and ".join(map(dotted, files))
+        raise ConfigError(f"--data: the source {config.data.name} reads {several}.", suggestion="Leave --data out.")
     at(settings, tuple(above))[last] = str(Path(data).absolute())
     return settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from trainkit.data.splits import Split, one_ahead
-from trainkit.engine.assembling import assemble, load_weights, trained_weights
+from trainkit.engine.assembling import assemble, check_sizes, load_weights, trained_weights
 from trainkit.engine.evaluation import evaluating
 from trainkit.engine.hardware import prepared
 from trainkit.errors import ConfigError, DataError
@@ -97,6 +98,10 @@ def answers(
     device: str | None = None,
 ) -> Iterator[pl.DataFrame]:
     """The answers, a frame for every few thousand rows, in order. Nothing named inside the checkpoint is opened."""
+    import polars  # noqa: F401
+
+    if "-" in inputs:
+        signal.siginterrupt(signal.SIGINT, True)  # Polars has a read go on after Ctrl-C: it would never end
     path = Path(checkpoint)
     content = check_content(checkpoints.load(path), path)
     config = config_of(content, path, plugins=plugins, reads=False)
@@ -113,6 +118,7 @@ def answers(
         return rows, split if split.streams or not len(rows) else split.settled()
 
     with prepared(content["hardware"]["threads"], config.deterministic):
+        check_sizes(config, spec, trained_weights(content))
         network, task = assemble(config, spec, hardware)
         load_weights(network, trained_weights(content))
         batch = content["evaluation_batch"]
@@ -121,7 +127,9 @@ def answers(
         with evaluating(network), ExitStack() as stack:
             stack.enter_context(hardware.autocast())
             # Reading, preparing and the network each on a thread: of a million rows of CSV the network takes a fifth of the time.
-            for rows, split in one_ahead(map(prepared_rows, one_ahead(config.data.fresh(inputs, size)))):
+            # The standard input is read here: a thread that waits for it could not be stopped.
+            early = one_ahead if "-" not in inputs else iter
+            for rows, split in early(map(prepared_rows, early(config.data.fresh(inputs, size)))):
                 if not len(rows):
                     continue
                 outputs = torch.cat([part.through(network).to(hardware.dtype) for part in split.slices(batch)])
@@ -159,6 +167,8 @@ def _frame(rows: Rows, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: 
     else:
         columns["file"] = pl.repeat(rows.file or "-", len(rows), eager=True)
         columns["row"] = np.arange(first, first + len(rows))
+    if spec.kind == "sequence" and rows.extra is not None:  # whose series it is, and when it ends
+        columns |= {_free(column.name, columns): column for column in rows.extra}
     if spec.target == "number":
         columns |= {_free(name, columns): answered[:, n].numpy() for n, name in enumerate(spec.target_names)}
     elif spec.target == "labels":
@@ -167,7 +177,8 @@ def _frame(rows: Rows, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: 
             columns[_free(f"{name} probability", columns)] = judged.scores[:, n].numpy()
     else:
         chances, names = judged.scores, pl.Series(spec.classes)
-        best = [answered] if top == 1 else [*chances.topk(min(top, len(names)), dim=1).indices.T]
+        others = chances.scatter(1, answered[:, None], -1).topk(min(top, len(names)) - 1, dim=1).indices
+        best = [answered, *others.T]  # the answer comes first also where another class is as likely
         for n, chosen in enumerate(best):
             suffix = f"_{n + 1}" if n else ""
             columns[f"answer{suffix}"] = names.gather(chosen.numpy())

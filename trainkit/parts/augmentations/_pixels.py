@@ -95,7 +95,8 @@ def brightened(values: Tensor, factor: Tensor) -> Tensor:
 
 def contrasted(values: Tensor, factor: Tensor) -> Tensor:
     """0 is all of the mean brightness, 1 as it was."""
-    mean = grey(values).flatten(1).mean(dim=1, dtype=torch.float64)  # so exact that the order of adding does not show
+    exact = torch.float32 if values.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    mean = grey(values).flatten(1).mean(dim=1, dtype=exact)  # float64 is so exact that the order of adding does not show
     return blended(values, per_row(mean, values), factor)
 
 

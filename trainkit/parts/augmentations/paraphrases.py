@@ -35,8 +35,8 @@ class Paraphrases(Augmentation):
     kinds: ClassVar[tuple[Kind, ...]] = ("tokens",)
 
     def build(self, spec: Spec) -> Callable[[Array, Draws], Array]:
-        need_texts(self.name, spec)
         """Raises ConfigError for a file that is not there, DataError naming a row without text or paraphrase."""
+        need_texts(self.name, spec)
         known = self._read()
 
         def rephrased(values: Array, draws: Draws) -> Array:

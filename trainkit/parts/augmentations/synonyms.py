@@ -32,8 +32,8 @@ class Synonyms(Augmentation):
     kinds: ClassVar[tuple[Kind, ...]] = ("tokens",)
 
     def build(self, spec: Spec) -> Callable[[Array, Draws], Array]:
-        need_texts(self.name, spec)
         """Raises ConfigError for a file that is not there, DataError naming a line that says no synonym."""
+        need_texts(self.name, spec)
         known = self._read()
 
         def replaced(words: list[str], chances: Array) -> list[str]:

@@ -19,8 +19,9 @@ class Source(Part):
         return "table"
 
     @property
-    def given(self) -> tuple[SplitName, ...]:
-        """The splits that it makes itself, besides train: of these, the section `split` says nothing."""
+    def given(self) -> tuple[SplitName, ...] | None:
+        """The splits that it makes itself, besides train, as its settings tell, which never look at the disk: of these, the
+        section `split` says nothing. None: only the data tells."""
         return ()
 
     def build(self, target: Target | None) -> Rows:

@@ -17,7 +17,7 @@ from pydantic import model_validator
 
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting, Settings, fault
-from trainkit.spec import SPLITS, SplitName
+from trainkit.spec import SPLITS, SplitName, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -646,6 +646,45 @@ def check_filled(table: Table, names: Sequence[str], *, key: Key = TARGET, fix: 
                 f"{table.place(int(gaps.arg_true()[0]))}, column {name!r} has no value{_more(int(gaps.sum()), ' in this column')}."
             )
             raise DataError(words, key=key, suggestion=fix)
+
+
+def target_kind(table: Table, names: Sequence[str], *, key: Key = TARGET) -> Target:
+    """What these columns are, where no task says it: one of words is classes, several of 0 and 1 or their like are labels, and
+    where nearly all values are numbers they are amounts, so that `amounts` can name the row of a mistake among them.
+
+    Raises ConfigError at ``key`` for whole numbers, which may be either, DataError for a gap and for columns that differ in kind.
+    """
+    import polars as pl
+
+    from trainkit.data.tables import MOSTLY, parsed
+
+    check_filled(table, names, key=key)
+    columns, called, several = [table.frame[name] for name in names], ", ".join(map(repr, names)), len(names) > 1
+    marked = several and all(not marks(column).null_count() for column in columns)
+
+    def amount(column: pl.Series) -> bool:
+        text = column.dtype == pl.String
+        return parsed(column).null_count() <= (1 - MOSTLY) * len(column) if text else column.dtype.is_numeric()
+
+    def whole(column: pl.Series) -> bool:
+        return bool(column.str.contains(r"^[+-]?\d+$").all()) if column.dtype == pl.String else column.dtype.is_integer()
+
+    if all(map(amount, columns)):
+        if not all(map(whole, columns)) or (several and not marked):
+            return "number"
+        raise which(f"the target{'s' * several} {called} hold{'s' * (not several)}", "labels" if several else "class", key)
+    if several and not marked:
+        words = f"the targets {called} are neither all numbers nor all 0 and 1, yes and no, or true and false."
+        raise DataError(words, key=key, suggestion="Name one column, or columns of the same kind.")
+    return "labels" if several else "class"
+
+
+def which(words: str, kind: Literal["class", "labels"], key: Key) -> ConfigError:
+    """The question about targets that may be of that kind, or amounts. ``words`` come before what they hold."""
+    what, task = ("whole numbers: are they classes", "classification")
+    if kind == "labels":
+        what, task = ("0 and 1: are they labels", "multilabel")
+    return ConfigError(f"{words} {what} or amounts?", key=key, suggestion=f"Say so: `task: {task}` or `task: regression`.")
 
 
 def classes(table: Table, name: str, *, key: Key = TARGET, case: Literal["ask", "keep", "lower"] = "ask") -> np.ndarray[Any, Any]:

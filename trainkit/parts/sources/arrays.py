@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.parts.sources._tables import nearest
+from trainkit.parts.sources._tables import nearest, which
 from trainkit.spec import SPLITS, Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
@@ -207,14 +207,11 @@ class Targets:
         values = self.values
         if values.ndim == 1 and (values.dtype.kind in "USb" or (self.classes and values.dtype.kind in "iu")):
             return "class"
-        whole = values.dtype.kind in "iub"
-        if values.ndim == 1 and whole:
-            words, fix = "whole numbers: are they classes or amounts?", "`task: classification` or `task: regression`"
-        elif values.ndim == 2 and ((values == 0) | (values == 1)).all():
-            words, fix = "0 and 1: are they labels or amounts?", "`task: multilabel` or `task: regression`"
-        else:
-            return "number"
-        raise ConfigError(f"{self.file}: the targets are {words}", key=self.key, suggestion=f"Say so: {fix}.")
+        if values.ndim == 1 and values.dtype.kind in "iu":
+            raise which(f"{self.file}: the targets are", "class", self.key)
+        if values.ndim == 2 and ((values == 0) | (values == 1)).all():
+            raise which(f"{self.file}: the targets are", "labels", self.key)
+        return "number"
 
     def read(self, kind: Target) -> tuple[Array, tuple[str, ...]]:
         """As `Rows.targets` are, and their names. Raises DataError naming the row of one that is not of that kind."""

@@ -23,16 +23,15 @@ from trainkit.parts.sources._tables import (
     classes,
     fitting,
     labels,
-    marks,
     read_files,
     stream_table,
+    target_kind,
     usable,
 )
 from trainkit.spec import Rows, SplitName, Target
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
 
 Splits: TypeAlias = "dict[SplitName, np.ndarray[Any, Any]] | None"
 
@@ -83,7 +82,7 @@ class CSV(TableFormat, Source):
         check_filled(table, self.targets, fix="Fill it, or leave out all such rows: `data.drop_missing_targets: true`.")
         kinds = self._kinds(table)
         inputs = self._inputs(table, kinds)
-        kind = target or self._kind(table)
+        kind = target or target_kind(table, self.targets)
         if kind == "class":
             self._one_or_many(1, "classification")
             answers = classes(table, self.targets[0], case=self.label_case)
@@ -150,30 +149,6 @@ class CSV(TableFormat, Source):
             raise DataError([Problem(words.format(name), PATH, fix.format(name)) for name in empty])
         return names
 
-    def _kind(self, table: Table) -> Target:
-        """What the targets are, where no task says it."""
-        from trainkit.data.tables import MOSTLY
-
-        columns = [table.frame[name] for name in self.targets]
-        names, marked = ", ".join(map(repr, self.targets)), all(not marks(column).null_count() for column in columns)
-        several = len(columns) > 1
-        numbers = [column.dtype.is_numeric() or _share(column) >= MOSTLY for column in columns]
-        if all(numbers):
-            if not all(map(_whole, columns)) or (several and not marked):
-                return "number"
-            what, task = (
-                ("targets {} hold 0 and 1: are they labels", "multilabel")
-                if several
-                else ("target {} holds whole numbers: are they classes", "classification")
-            )
-            raise ConfigError(
-                f"the {what.format(names)} or amounts?", key=TARGET, suggestion=f"Say so: `task: {task}` or `task: regression`."
-            )
-        if several and not marked:
-            words = f"the targets {names} are neither all numbers nor all 0 and 1, yes and no, or true and false."
-            raise DataError(words, key=TARGET, suggestion="Name one column, or columns of the same kind.")
-        return "labels" if several else "class"
-
     def _one_or_many(self, least: int, task: str) -> None:
         many = len(self.targets) > 1
         if many != (least > 1):
@@ -185,19 +160,3 @@ class CSV(TableFormat, Source):
                 if many
                 else "Name the column of each label, such as `target: [red, round]`, or say `task: classification`.",
             )
-
-
-def _share(column: pl.Series) -> float:
-    """How many of the values are texts that say a number."""
-    import polars as pl
-
-    from trainkit.data.tables import parsed
-
-    return 1 - parsed(column).null_count() / len(column) if column.dtype == pl.String else 0.0
-
-
-def _whole(column: pl.Series) -> bool:
-    """Are all values whole numbers, and written so?"""
-    import polars as pl
-
-    return bool(column.str.contains(r"^[+-]?\d+$").all()) if column.dtype == pl.String else column.dtype.is_integer()

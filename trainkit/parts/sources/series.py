@@ -24,6 +24,7 @@ from trainkit.parts.sources._tables import (
     read_files,
     read_table,
     stream_table,
+    target_kind,
 )  # fmt: skip
 from trainkit.spec import Kind, Rows, SplitName, Target
 
@@ -275,7 +276,7 @@ class SeriesSource(TableFormat, Source):
             fix = "A series has one label; if there are several in a file, name their column: data.group."
             raise DataError(f"{words} of the same series {str(values[row])!r}.", key=key, suggestion=fix)
         once = table.take(series.starts)
-        kind = target or _kind(once.frame[self.label])
+        kind = target or target_kind(once, (self.label,), key=key)
         if kind == "class":
             return kind, classes(once, self.label, key=key, case="keep")
         return kind, amounts(once, (self.label,), key=key)
@@ -383,24 +384,6 @@ def _pattern(path: str) -> str:
         return path
     deep = not any(file.is_file() for file in folder.glob("[!.]*"))
     return str(Path(escape(path)) / ("*/*" if deep else "*"))
-
-
-def _kind(values: pl.Series) -> Target:
-    """What labels are, where no task says it."""
-    import polars as pl
-
-    from trainkit.data.tables import MOSTLY, parsed
-
-    text = values.dtype == pl.String
-    if values.dtype == pl.Boolean or (text and parsed(values).null_count() > (1 - MOSTLY) * len(values)):
-        return "class"
-    if values.str.contains(r"^[+-]?\d+$").all() if text else values.dtype.is_integer():
-        raise ConfigError(
-            f"the label {values.name!r} holds whole numbers: are they classes or amounts?",
-            key=("data", "label"),
-            suggestion="Say so: `task: classification` or `task: regression`.",
-        )
-    return "number"
 
 
 def _clock(table: Table, name: str) -> Array:

@@ -20,9 +20,9 @@ from trainkit.parts.sources._tables import (
     check_columns,
     classes,
     labels,
-    marks,
     read_files,
     stream_table,
+    target_kind,
 )
 from trainkit.spec import Kind, Rows, SplitName, Target
 
@@ -71,7 +71,7 @@ class Text(TableFormat, Source):
         table, splits = read_files(self.path, self)
         check_columns(table, (self.text,), key=("data", "text"))
         check_columns(table, names, key=TARGET)
-        kind = target or _kind(table, names)
+        kind = target or target_kind(table, names)
         if kind == "class" and len(names) > 1:
             raise ConfigError(
                 f"{', '.join(names)} are {len(names)} targets, and a text is of one class.",
@@ -218,25 +218,6 @@ def _texts(table: Table, column: str) -> pl.DataFrame:
     import polars as pl
 
     return table.frame.select(pl.col(column).cast(pl.String).fill_null(""))
-
-
-def _kind(table: Table, names: Sequence[str]) -> Target:
-    """What the targets seem to be. Raises ConfigError for whole numbers, which may be classes as well as amounts."""
-    import polars as pl
-
-    if len(names) > 1:
-        return "labels" if all(marks(table.frame[name]).null_count() == 0 for name in names) else "number"
-    values = table.frame[names[0]].drop_nulls().cast(pl.String)
-    numbers = values.cast(pl.Float64, strict=False)
-    if numbers.null_count() > len(values) / 10:
-        return "class"
-    if not values.str.contains(r"^[+-]?\d+$").all():
-        return "number"
-    raise ConfigError(
-        f"the target {names[0]!r} holds whole numbers: are they classes or amounts?",
-        key=TARGET,
-        suggestion="Say so: `task: classification` or `task: regression`.",
-    )
 
 
 def _folders(above: Path) -> list[Path]:
