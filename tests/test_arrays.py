@@ -329,7 +329,7 @@ def test_rows_left_in_the_file_train_alike(tmp_path: Path, kind: Any, shape: Any
     )
     assert read["train"].streams and not held["train"].streams
     index = torch.tensor([3, 0, 7])
-    one, other = (next(data["train"].drawn([Drawn(0, 0, index, index)])) for data in (held, read))
+    one, other = (next(data["train"].drawn([Drawn(0, 0, index, index)], 3)) for data in (held, read))
     assert torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
     whole = torch.cat([batch.inputs for batch in read["test"].slices(3)])
     assert torch.equal(whole, held["test"].part(0, 8).inputs) and len(whole) == 8

@@ -136,6 +136,27 @@ def test_large_pictures_and_threads_change_no_bit() -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("count", [1, 127, 40_001])
+def test_draws_are_normal_and_the_same_in_any_batch(count: int) -> None:
+    """The largest are made in blocks of a few rows, and by several threads."""
+    rows, threads = torch.arange(20) ** 9, torch.get_num_threads()
+    whole = draws(rows).normal(count)
+    assert torch.equal(draws(rows).uniform(count)[:, :9], draws(rows).uniform(min(count, 9)))
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            for size in (1, 7, 20):
+                assert torch.equal(torch.cat([draws(some).normal(count) for some in torch.split(rows, size)]), whole)
+    finally:
+        torch.set_num_threads(threads)
+    many = whole if count > 1000 else draws(torch.arange(200_000 // count)).normal(count)
+    assert [float((many**power).mean()) for power in (1, 2, 3, 4)] == pytest.approx([0, 1, 0, 3], abs=0.05)
+    halves = torch.stack([part.flatten() for part in (many[:, : count // 2], many[:, -(count // 2) :])]) if count > 1 else many[:2]
+    assert count == 1 or abs(float(torch.corrcoef(halves)[0, 1])) < 0.01
+    twice = draws(rows)
+    assert not (twice.normal(count) == twice.normal(count)).all(dim=1).any()
+
+
 @pytest.mark.parametrize("settings", [
     {"name": "flip", "horizontal": 0.0},
     {"name": "crop", "padding": 0},

@@ -95,7 +95,7 @@ def training(rows: Rows, settings: dict[str, Any]) -> tuple[str, dict[str, torch
     """All that was fitted, in words; the weights after six steps; and what would be measured on."""
     run = make_run({"data": DATA[rows.kind], **SMALL, **settings}, rows)
     list(islice(fit(run), 6))
-    measured = {name: run.data[name].whole.inputs for name in ("validation", "test")}  # type: ignore[index]
+    measured = {name: run.data[name].whole.inputs for name in ("validation", "test")}
     return f"{run.data.spec} {run.data.fitted}", {**run.network.state_dict()}, measured
 
 

@@ -241,7 +241,7 @@ def test_large_sets_are_streamed(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_digest_tells_another_file_or_order(folder: Path) -> None:
     def digest(index: list[int], **settings: Any) -> bytes:
-        rows = of(files(folder), memory=False, folder=folder, **settings)
+        rows = of(files(folder), memory=False, **settings)
         found: bytes = fit(rows, np.arange(6), scaling="none").held(rows, np.arange(6)).values.digest(np.array(index))
         return found
 
@@ -249,8 +249,52 @@ def test_the_digest_tells_another_file_or_order(folder: Path) -> None:
     assert digest([0, 1, 2]) == before and len({before, digest([0, 2, 1]), digest([0, 1])}) == 3
     os.utime(files(folder)[0], (1, 1))
     assert digest([0, 1, 2]) == before
-    noise(9, 21, 30).save(files(folder)[0])
+    noise(9).save(files(folder)[0])
     assert digest([0, 1, 2]) != before and digest([3, 4]) == digest([3, 4])
+
+
+def test_pixels_in_memory_are_decoded_once_and_held_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = pictures._decode
+
+    def watched(path: str, form: Form) -> Array:
+        decoded.append(path)
+        return decode(path, form)
+
+    monkeypatch.setattr(pictures, "_decode", watched)
+    rows, plain = of(files(folder), memory=True), of(files(folder), memory=False)
+    fitted = fit(rows, np.array([4, 0, 5, 1]))
+    assert sorted(rows.inputs._kept) == [0, 1, 4, 5]
+    for index in (np.array([4, 0, 5, 1]), np.array([2]), np.array([3])):
+        held = fitted.held(rows, index).values
+        assert not rows.inputs._kept and np.array_equal(held.numpy(), fitted.held(plain, index).values.read(np.arange(len(index))))
+    assert sorted(decoded) == sorted(2 * [str(path) for path in files(folder)])
+    assert torch.equal(fitted.held(rows, np.array([3])).values, held)
+
+
+CONTENT = {"form": [3, 5, 4, "crop"], "low": 0.0, "high": 1.0, "mean": torch.zeros(3), "std": torch.ones(3)}
+
+
+@pytest.mark.parametrize("change", [
+    {"mean": torch.zeros(2)}, {"mean": torch.zeros(2), "std": torch.ones(2)}, {"mean": 7}, {"mean": None}, {"std": None},
+    {"mean": torch.zeros(1, 3)}, {"mean": torch.tensor([0, 0, torch.nan])}, {"std": torch.tensor([1, 0.0, 1])},
+    {"std": torch.tensor([1, -1.0, 1])}, {"std": torch.tensor([1, torch.inf, 1])}, {"std": torch.ones(3, dtype=torch.int64)},
+    {"form": [3, 5, 4, "evil"]}, {"form": [3, 5, 4, ["crop"]]}, {"form": [0, 5, 4, "crop"]}, {"form": [3, 5, 8193, "crop"]},
+    {"form": [3, 0, 4, "crop"]}, {"form": [3, 5.0, 4, "crop"]}, {"form": [3, True, 4, "crop"]}, {"form": [3, 5, 4]}, {"form": 3},
+    {"low": 1.0}, {"low": -torch.inf}, {"high": torch.nan}, {"high": "1"}, {"low": None},
+], ids=str)  # fmt: skip
+def test_a_checkpoint_that_says_nonsense_is_refused(change: dict[str, Any]) -> None:
+    assert FittedPictures.restore(CONTENT).form == Form(3, 5, 4, "crop")
+    assert FittedPictures.restore({**CONTENT, "mean": None, "std": None}).mean is None
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        FittedPictures.restore({**CONTENT, **change})
+
+
+def test_no_side_is_longer_than_a_checkpoint_may_say() -> None:
+    rows = arrays(np.zeros((2, 1, 1, 8193), np.uint8))
+    with pytest.raises(DataError, match=r"a.npy: the pictures are 1 × 8,193, and no side may be longer than 8,192."):
+        fit(rows, np.arange(2))
+    assert FittedPictures.restore(fit(rows, np.arange(2), size=(1, 8192)).content()).form == Form(1, 1, 8192)
 
 
 @pytest.mark.parametrize(("sizes", "form"), [
@@ -504,7 +548,7 @@ def test_a_folder_for_each_class(folder: Path) -> None:
 
 @pytest.mark.parametrize(("names", "given"), [
     (("train", "val", "test"), ("validation", "test")), (("train", "valid"), ("validation",)), (("Train", "Test"), ("test",)),
-    (("train", "car"), ()), (("test", "val"), ()),
+    (("training", "dev", "testing"), ("validation", "test")), (("car", "tram"), ()),
 ])  # fmt: skip
 def test_folders_of_splits(tmp_path: Path, names: tuple[str, ...], given: tuple[str, ...]) -> None:
     for n, name in enumerate(names):
@@ -514,7 +558,7 @@ def test_folders_of_splits(tmp_path: Path, names: tuple[str, ...], given: tuple[
                 noise(n).save(tmp_path / name / label / f"{row}.png")
     part = source("images", path=str(tmp_path))
     rows = part.build(None)
-    assert part.given == given
+    assert part.given is None
     if given:
         assert set(rows.targets) == {"cats", "dogs"} and {name: len(index) for name, index in rows.splits.items()} == {
             split: 2 * (n + 1) for n, split in enumerate(("train", *given))
@@ -522,6 +566,35 @@ def test_folders_of_splits(tmp_path: Path, names: tuple[str, ...], given: tuple[
         assert all(names[0] in rows.place(row) for row in rows.splits["train"])
     else:
         assert set(rows.targets) == set(names) and rows.splits is None
+
+
+@pytest.mark.parametrize("name", ["images", "text"])
+@pytest.mark.parametrize(("names", "words"), [
+    (("car", "train"), "has the folder 'train', which a split is called, beside 'car': is it a split or a class?"),
+    (("dev", "extra", "train"), "has the folder 'dev', which a split is called, beside 'extra': is it a split or a class?"),
+    (("dev", "testing"), "has folders for splits, dev, testing, and none for train."),
+    (("train", "training"), "has two folders for one split: train and training."),
+])  # fmt: skip
+def test_folders_of_splits_never_become_classes(tmp_path: Path, name: str, names: tuple[str, ...], words: str) -> None:
+    for split in names:
+        (tmp_path / split / "cats").mkdir(parents=True)
+        noise(0).save(tmp_path / split / "cats" / "0.png")
+        (tmp_path / split / "cats" / "0.txt").write_text("cats")
+    said = refusal(DataError, lambda: source(name, path=str(tmp_path)).build(None))
+    assert said.startswith(f"{tmp_path} {words} Call them train, val and test, with the folders of the classes in each")
+
+
+def test_settings_alone_never_look_at_the_disk(folder: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint's paths are only words until its data are wanted."""
+    (folder / "train").mkdir()
+    parts = [source("images", path=str(folder)), source("images", table=str(folder))]
+    parts += [source("idx", path=str(mnist)), source("text", path=str(folder))]
+    looked: list[Any] = []
+    with monkeypatch.context() as patch:
+        for look in ("scandir", "listdir"):
+            patch.setattr(os, look, looked.append)
+        given = [part.given for part in parts]
+    assert given == [None, (), ("test",), None] and not looked
 
 
 def test_what_is_said_of_folders_that_are_laid_out_otherwise(folder: Path, tmp_path: Path) -> None:
@@ -545,7 +618,11 @@ def test_what_is_said_of_folders_that_are_laid_out_otherwise(folder: Path, tmp_p
     (folder / "beside.png").unlink()
     for name in ("train", "val", "valid"):
         (tmp_path / "twice" / name / "cats").mkdir(parents=True)
-    assert said(tmp_path / "twice").startswith(f"{tmp_path / 'twice'} holds several folders for one split: train, val, valid.")
+    assert said(tmp_path / "twice").startswith(f"{tmp_path / 'twice'} has two folders for one split: val and valid.")
+    (tmp_path / "twice" / "train").rename(tmp_path / "twice" / "Train-1")
+    assert said(tmp_path / "twice").startswith(
+        f"{tmp_path / 'twice'} has the folder 'val', which a split is called, beside 'Train-1': is it a split or a class?"
+    )
     words = refusal(ConfigError, lambda: source("images", path=str(folder)).build("number"))
     assert words.startswith("folders are classes, and the task wants amounts.")
 
@@ -596,6 +673,7 @@ def test_a_bad_picture_of_a_table_leaves_its_row(folder: Path) -> None:
     ("image,label\ncats/1.png,cat\n,cat\n", {}, DataError, "row 2: column 'image' names no file."),
     ("image,label\ncats/1.png,1\ncats/3.png,2\n", {}, ConfigError, "the target 'label' holds whole numbers: are they classes"),
     ("image,label\ncats/1.png,1\ncats/3.png,x\n", {"target_kind": "number"}, DataError, "row 2"),
+    ("image,label\n" + "cats/1.png,1.5\n" * 39 + "cats/3.png,oops\n", {}, DataError, "table.csv: row 40"),
 ])  # fmt: skip
 def test_what_is_said_of_a_table(folder: Path, text: str, settings: Any, error: Any, words: str) -> None:
     kind = settings.pop("target_kind", None)
@@ -679,7 +757,7 @@ def test_all_types_of_mnists_format(tmp_path: Path, kind: str, code: int) -> Non
     idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     part = source("idx", path=str(tmp_path))
     rows = part.build(None)
-    assert part.given == () and rows.splits is None and rows.inputs.dtype == np.dtype(kind) and rows.inputs.dtype.isnative
+    assert rows.splits is None and rows.inputs.dtype == np.dtype(kind) and rows.inputs.dtype.isnative
     assert np.array_equal(rows.inputs[:, 0], IMAGES)
 
 

@@ -266,6 +266,8 @@ WRITTEN = {
     "American": ["2/28/2024", "2/29/2024", "3/1/2024"],
     "minutes": ["2024-01-01 09:59", "2024-01-01 10:00", "2024-01-01T10:01"],
     "seconds": ["2024-01-01T09:59:59.5", "2024-01-01T10:00:00", "2024-01-01 10:00:01"],
+    "zones with seconds": ["2024-10-27T02:30:00.5+0230", "2024-10-27T00:00:01-01", "2024-10-27 01:30:00 Z"],
+    "European minutes": ["31.1.2024 10:00", "1.2.2024 9:59", "1.2.2024 10:00"],
     "zones": ["2024-10-27T02:30:00+02:00", "2024-10-27T02:00:00+01:00", "2024-10-27T01:30:00Z"],
     "numbers": ["9", "10", "11.5"],
     "nanoseconds": ["1700000000000000001", "1700000000000000002", "1700000000000000003"],
@@ -341,9 +343,9 @@ def test_gaps_in_what_is_to_be_forecast(build: Any, refusal: Any) -> None:
     (PLAIN.replace("2.5", "inf"), {"columns": ["x"]}, "a.csv: row 6, column 'x': 'inf' is not a usable number."),
     (table(y=range(4), x=[""] * 4), {"columns": ["x"]}, "a.csv: column 'x' holds no value at all."),
     (PLAIN.replace("\n3,", "\n2,"), {"time": "t"}, "a.csv: row 3 and a.csv: row 4 are of the same moment, 2. Leave one out; or"),
-    (PLAIN.replace("\n3,", "\nsoon,"), {"time": "t"}, "a.csv: row 4, column 't': 'soon' is no moment. Write dates as 2024-01-31"),
+    (PLAIN.replace("\n3,", "\nsoon,"), {"time": "t"}, "a.csv: row 4, column 't': 'soon' is neither a number nor a date. Write"),
     (PLAIN.replace("\n3,", "\n,"), {"time": "t"}, "a.csv: row 4, column 't' has no value."),
-    (PLAIN.replace("\n3,", "\ninf,"), {"time": "t"}, "a.csv: row 4, column 't': 'inf' is no moment."),
+    (PLAIN.replace("\n3,", "\ninf,"), {"time": "t"}, "a.csv: row 4, column 't': 'inf' is neither a number nor a date."),
     (table(t=["1/2/2024", "1/3/2024", "1/4/2024"], y=range(3)), {"time": "t"}, "of which the day might be the month."),
     (PLAIN, {"window": 8}, "the longest series has 8 steps, too few for a single window. A window of 8 and a horizon of 1 need 9."),
     (table(g=["a", ""], y=[1, 2]), {"group": "g"}, "a.csv: row 2, column 'g' has no value"),
@@ -380,7 +382,7 @@ def test_a_row_for_each_group(build: Any, tmp_path: Path) -> None:
     assert rows.place(1) == f"{tmp_path / 'a.csv'}: g b" and rows.extra["g"].to_list() == ["a", "b", "c"]
     last = build(WHOLE, label="kind", group="g", time="t", window=2)
     assert last.inputs[:, :, 0].tolist() == [[2, 3], [10, 20], [7, 0]] and last.lengths.tolist() == [2, 2, 1]
-    assert build(WHOLE, label="kind", group="g", time="t", window=1).lengths is None
+    assert build(WHOLE, label="kind", group="g", time="t", window=1).lengths.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("labels", "task", "kind", "first"), [
@@ -402,6 +404,34 @@ def test_labels_of_sequences(build: Any, labels: list[str], task: Any, kind: str
 ])  # fmt: skip
 def test_sequences_that_cannot_be_used(refusal: Any, text: str, settings: Any, error: Any, words: str) -> None:
     assert words in refusal(text, error, label="kind", group="g", time="t", **settings)
+
+
+def test_a_mistake_among_the_amounts_of_sequences(refusal: Any) -> None:
+    text = table(g=range(20), v=range(20), kind=[*(n / 2 for n in range(19)), "oops"])
+    assert "a.csv: row 20, target 'kind': 'oops' is not a usable number" in refusal(text, label="kind", group="g")
+
+
+@pytest.mark.parametrize("test", [[1, 2], [1, 2, 3, 4], [1, 2, 3], [-5, 1e6, 3]])
+@pytest.mark.parametrize("scaling", ["standard", "robust"])
+def test_other_files_teach_nothing_about_sequences(tmp_path: Path, test: list[float], scaling: str) -> None:
+    def learnt(test: list[float]) -> tuple[Any, Rows, Any]:
+        series: dict[str, list[list[float]]] = {"train": [[1, 2, 3], [5, 6, 8]], "test": [test]}
+        for name, groups in series.items():
+            steps = [(g, value, "ab"[g]) for g, values in enumerate(groups) for value in values]
+            (tmp_path / f"{name}.csv").write_text("g,v,kind\n" + "".join(f"{g},{value},{kind}\n" for g, value, kind in steps))
+        files = {name: str(tmp_path / f"{name}.csv") for name in ("train", "test")}
+        rows = sources.read({"name": "series", "path": files, "label": "kind", "group": "g"}).build("class")
+        assert rows.splits is not None
+        return fitted(rows, rows.splits["train"], scaling=scaling), rows, rows.splits
+
+    (one, *_), (other, rows, splits) = learnt([9, 9, 9]), learnt(test)
+    kept, again = one.content(), other.content()
+    assert kept.keys() == again.keys() and all(np.array_equal(kept[name], again[name]) for name in kept)
+    assert one.spec() == other.spec() == {"shape": (3, 1), "varying": False}
+    assert other.held(rows, splits["train"]).values.shape == (2, 3, 1)
+    if len(test) != 3:
+        with pytest.raises(DataError, match=f"g 0 has {len(test)} steps, and every row of the training split 3"):
+            other.held(rows, splits["test"])
 
 
 def test_a_folder_for_each_class(tmp_path: Path) -> None:
@@ -428,6 +458,24 @@ def test_one_long_sequence_does_not_fill_the_memory(build: Any, refusal: Any, mo
 
 
 # --- new rows
+
+
+def test_new_files_may_have_other_columns_beside(build: Any, tmp_path: Path) -> None:
+    rows = build(table(g=[0, 0, 1, 1], v=[1, 2, 3, 5], w=[9, 8, 7, 5], kind=list("aabb")), label="kind", group="g")
+    taught, source = fitted(rows), sources.read({"name": "series", "path": str(tmp_path / "a.csv"), "label": "kind", "group": "g"})
+
+    def held(**columns: Any) -> Any:
+        (tmp_path / "new.csv").write_text(table(**columns))
+        (found,) = source.fresh([str(tmp_path / "new.csv")], 9)
+        return taught.held(found, np.arange(len(found))).values.tolist()
+
+    assert rows.features == ("v", "w")
+    wanted = held(g=[0, 0], v=[1, 2], w=[9, 8])
+    assert held(note=["x", "y"], w=[9, 8], a=[0, 0], v=[1, 2], g=[0, 0], z=["", ""]) == wanted
+    with pytest.raises(DataError, match=r"new.csv: column 'w' is missing. There are: u, v."):
+        held(g=[0, 0], v=[1, 2], u=[9, 8])
+    with pytest.raises(DataError, match=r"new.csv: row 2, column 'w': 'x' is not a usable number."):
+        held(g=[0, 0], v=[1, 2], w=[9, "x"])
 
 
 def test_the_forecast_of_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,8 @@ CHANGES = (Change("brighter", brighter, False), Change("mix", upside_down, True)
 def split(values: Any = None, workers: int = 0, changes: tuple[Change, ...] = CHANGES) -> Split:
     values = torch.from_numpy(PIXELS) if values is None else values
     rows = torch.arange(50)
-    return Split(Held(values), rows % 3, rows + 100, Opening(), torch.float32, str, changes, seed=5, workers=workers)
+    opening: Any = Opening()
+    return Split(Held(values), rows % 3, rows + 100, opening, torch.float32, str, changes, seed=5, workers=workers)
 
 
 def trained(rows: Split, start: int = 0, stop: int = 21) -> list[Any]:

@@ -1,5 +1,6 @@
 """Splits: every row once, the sizes asked for, the same for the same seed, each class in its share."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -177,6 +178,10 @@ def test_a_large_group_trains(seed: int) -> None:
     [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(100)],
     [f"{n % 28 + 1:02}.{n // 28 + 1:02}.2024" for n in range(100)],
     [f"2024-01-01T00:{n // 60:02}:{n % 60:02}" for n in range(100)],
+    [f"{n % 28 + 1:02}/{n // 28 + 1:02}/2024" for n in range(100)],
+    [f"{n % 28 + 1:02}.{n // 28 + 1:02}.2024 10:00" for n in range(100)],
+    [f"2024-01-01T{n // 60 + (z := n % 3 - 1) + 1:02}:{n % 60:02}:00{'Z' if z == 0 else f'{z:+03}:00'}" for n in range(100)],
+    [datetime(2024, 1, 1) + timedelta(hours=n) for n in range(100)],
     list(range(100)), [str(n) for n in range(100)], [n // 7 for n in range(100)],
 ])  # fmt: skip
 def test_by_time_no_moment_is_in_two_splits_and_later_ones_test(moments: list[Any]) -> None:
@@ -190,8 +195,15 @@ def test_by_time_no_moment_is_in_two_splits_and_later_ones_test(moments: list[An
 
 
 def test_a_moment_that_is_none() -> None:
-    with pytest.raises(DataError, match=r"row 3: column 'when' says 'soon', which is neither a number nor a date"):
+    with pytest.raises(DataError, match=r"row 3, column 'when': 'soon' is neither a number nor a date"):
         assign(rows_with({"when": ["2024-01-01", "2024-01-02", "soon"]}), Shares(time="when"), 0)
+
+
+def test_days_that_might_be_months() -> None:
+    with pytest.raises(
+        DataError, match=r"row 1: column 'when' holds dates such as '1/2/2024', of which the day might be the month"
+    ):
+        assign(rows_with({"when": ["1/2/2024", "1/3/2024", "1/4/2024"]}), Shares(time="when"), 0)
 
 
 def test_no_window_reaches_into_a_later_split() -> None:

@@ -239,11 +239,15 @@ def test_yes_and_no_by_order() -> None:
 @pytest.mark.parametrize("written", [
     ["2023-12-31", "2024-02-01"], ["2023/12/31", "2024/02/01"], ["31.12.2023", "1.2.2024"], ["31/12/2023", "01/02/2024"],
     ["12/31/2023", "02/01/2024"], ["2023-12-31T00:00:00Z", "2024-02-01T00:00:00+02:00"], [date(2023, 12, 31), date(2024, 2, 1)],
-    ["2023-12-31 00:00", "2024-02-01"],
+    ["2023-12-31 00:00", "2024-02-01"], ["31.12.2023 00:00", "1.2.2024 00:00:00 +01"],
 ])  # fmt: skip
 def test_dates_become_the_parts_that_vary(written: list[Any]) -> None:
     found = inputs({"on": written})
     assert found == {"on: year": [2023, 2024], "on: month": [12, 2], "on: day": [31, 1], "on: weekday": [7, 4], "on: days": [0, 32]}
+
+
+def test_months_are_their_first_days() -> None:
+    assert inputs({"in": ["2023-12", "2024-02"]}) == inputs({"in": ["2023-12-01", "2024-02-01"]})
 
 
 def test_moments_have_an_hour_too() -> None:

@@ -368,6 +368,8 @@ def test_folders_for_splits_and_classes(tmp_path: Path) -> None:
     ({"a.csv": TABLE}, {"target": "text"}, "'text' cannot be both text and target."),
     ({"a.csv": TABLE}, {"target": "kind", "text": "txet"}, "has no column 'txet'. Did you mean 'text'?"),
     ({"a.csv": TABLE}, {"target": "other"}, "holds whole numbers: are they classes or amounts?"),
+    ({"a.csv": "text,p,q\na,0,1\nb,1,0\n"}, {"target": ["p", "q"]}, "'p', 'q' hold 0 and 1: are they labels or amounts?"),
+    ({"a.csv": TABLE}, {"target": ["kind", "other"]}, "the targets 'kind', 'other' are neither all numbers nor all 0 and 1"),
     ({"a.csv": TABLE}, {"target": ["kind", "other"], "task": "class"}, "kind, other are 2 targets, and a text is of one class."),
     ({"a.csv": "text,kind\na,x\nb,\n"}, {"target": "kind"}, "row 2, column 'kind' has no value"),
     ({"b.csv": TABLE}, {"target": "kind"}, "a.csv is not there."),

@@ -68,7 +68,6 @@ class Draws:
         """A generator for the batch as a whole: a function of the seed and the step."""
         return np.random.RandomState(key(*self._words, "step", self._step) % 2**32)  # type: ignore[arg-type]
 
-
     def _filled(self, count: int, change: Callable[[Tensor], object]) -> Tensor:
         """(rows, count), from 0 to 1, without it, and changed in place: block by block, as a block stays in the cache."""
         large = self.device.type == "cuda" and len(self) * count > 2**16  # of small draws a copy costs less than the kernels
@@ -77,7 +76,7 @@ class Draws:
         places = torch.arange(self._drawn, self._drawn + count, device=there) * _STRIDE
         self._drawn += count
         found, rows = torch.empty(len(self), count, device=there), max(1, block // max(1, count))
-        for start, some in zip(starts.split(rows), found.split(rows), strict=True):
+        for start, some in zip(torch.split(starts, rows), torch.split(found, rows), strict=True):
             bits = _mixed(start + places, 2).bitwise_right_shift_(40).bitwise_and_(0xFFFFFF)
             change(some.copy_(bits).div_(2**24))  # 24 bits: as many as a float32 holds exactly
         return found.to(self.device)

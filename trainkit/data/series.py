@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,9 @@ class FittedSeries:
     shape: tuple[int, int]
     """Steps of the longest training row, and features."""
     varying: bool
+    """Do the training rows differ in length? If not, any other row needs as many steps as they have."""
+    names: tuple[str, ...]
+    """What each feature is called; empty where the source does not say."""
     center: Array
     scale: Array
     mean: Array
@@ -85,16 +88,19 @@ class FittedSeries:
             scale = np.where(upper > lower, upper - lower, deviation)  # half of the numbers equal: quartiles say nothing
         # Rounding gives a feature of 0.1 a tiny deviation, which would blow up any other value: so its ends are compared.
         scale = np.where((low == high) | (scale == 0), 1.0, scale)
-        steps = int(rows.inputs.shape[1] if rows.lengths is None else rows.lengths[train].max())
-        return cls(missing, (steps, len(mean)), rows.lengths is not None, center, scale, mean)
+        steps = _longest(rows, train)
+        varying = rows.lengths is not None and bool((rows.lengths[train] != steps).any())
+        return cls(missing, (steps, len(mean)), varying, rows.features, center, scale, mean)
 
     def held(self, rows: Rows, index: Array) -> Held:
         """The rows filled and scaled: now, where they lie in memory or are windows that take little of it, else when they are read.
 
-        Raises DataError for rows of another shape than the training rows, and naming the row of a value that cannot be used.
+        Features that have names are found by these, in whatever order they stand. Raises DataError for one that is not there, for
+        rows of another shape than the training rows, and naming the row of a value that cannot be used.
         """
         import torch
 
+        rows = self._picked(rows)
         lengths = self._lengths(rows, index)
         ready = Ready(self, rows, index)
         values: Any = ready
@@ -121,7 +127,7 @@ class FittedSeries:
 
         arrays = {"center": self.center, "scale": self.scale, "mean": self.mean}
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-        return {"shape": list(self.shape), "varying": self.varying, **tensors}
+        return {"shape": list(self.shape), "varying": self.varying, "names": list(self.names), **tensors}
 
     @classmethod
     def restore(cls, content: Mapping[str, Any], missing: Missing) -> FittedSeries:
@@ -130,7 +136,10 @@ class FittedSeries:
         arrays = [content[name].numpy() for name in ("center", "scale", "mean")]
         if any(array.shape != (features,) for array in arrays):
             raise ValueError(f"there are {features} features, and the arrays have {[array.shape for array in arrays]}")
-        return cls(missing, (steps, features), bool(content["varying"]), *arrays)
+        names = tuple(map(str, content["names"]))
+        if len(names) not in (0, features):
+            raise ValueError(f"there are {features} features, and {len(names)} names")
+        return cls(missing, (steps, features), bool(content["varying"]), names, *arrays)
 
     def ready(self, rows: Rows, index: Array) -> Array:
         """float64 (len(index), steps, features): gaps filled, scaled, padding 0."""
@@ -169,6 +178,21 @@ class FittedSeries:
             filled = np.where(before < 0, later, np.where(after == last, filled, between))
         return np.where(gaps, np.where(np.isnan(filled), self.mean, filled), numbers)
 
+    def _picked(self, rows: Rows) -> Rows:
+        """The features that were learnt from, in their order. Raises DataError naming one that is not there."""
+        if not (self.names and rows.features) or rows.features == self.names:
+            return rows
+        if absent := [name for name in self.names if name not in rows.features]:
+            words = f"{rows.file}: " if rows.file else ""
+            words += f"column {absent[0]!r} is missing{f', and {len(absent) - 1} more' if len(absent) > 1 else ''}."
+            raise DataError(words, key=("data",), suggestion=f"There are: {', '.join(rows.features[:20])}.")
+        order = [rows.features.index(name) for name in self.names]
+        if isinstance(rows.inputs, Windows):
+            picked: Any = Windows(rows.inputs.steps[:, order], rows.inputs.starts, rows.inputs.length)
+        else:
+            picked = rows.inputs[:, :, order]
+        return replace(rows, inputs=picked, features=self.names)
+
     def _lengths(self, rows: Rows, index: Array) -> Array | None:
         """The real steps of each row, where rows may differ in that. Raises DataError where the rows do not fit."""
         (steps, features), (given, found) = self.shape, rows.inputs.shape[1:]
@@ -177,10 +201,10 @@ class FittedSeries:
         lengths = np.full(len(index), given, dtype=np.int64) if rows.lengths is None else rows.lengths[index].astype(np.int64)
         if self.varying:
             return lengths
-        if len(index) and (given != steps or (lengths != steps).any()):
+        if (lengths != steps).any():
             row = int((lengths != steps).argmax())
             words = f"{rows.place(int(index[row]))} has {lengths[row]} steps, and every row of the training split {steps}."
-            raise DataError(words, key=("data",))
+            raise DataError(words, key=("data",), suggestion=f"Give it {steps} steps, or training rows of different lengths.")
         return None
 
 
@@ -189,10 +213,11 @@ class Ready:
 
     def __init__(self, fitted: FittedSeries, rows: Rows, index: Array) -> None:
         self.fitted, self.rows, self.index = fitted, rows, index
+        self.steps = rows.inputs.shape[1] if fitted.varying else fitted.shape[0]  # other splits may have padded rows further
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return len(self.index), *self.rows.inputs.shape[1:]
+        return len(self.index), self.steps, self.rows.inputs.shape[2]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -204,7 +229,7 @@ class Ready:
         found = np.empty((len(index), *self.shape[1:]), self.dtype)
         for part in _parts(len(index), self.shape[1:]):
             with np.errstate(over="ignore"):
-                found[part] = self.fitted.ready(self.rows, self.index[index[part]])
+                found[part] = self.fitted.ready(self.rows, self.index[index[part]])[:, : self.steps]
         return found
 
     def digest(self, index: Array) -> bytes:
@@ -240,6 +265,11 @@ def _unusable(place: str, step: int, feature: int, value: float) -> DataError:
     return DataError(words, key=("data",), suggestion="Mend the value, or leave the row out.")
 
 
+def _longest(rows: Rows, index: Array) -> int:
+    """Steps of the longest of those rows, however far others made the source pad them."""
+    return int(rows.inputs.shape[1] if rows.lengths is None else rows.lengths[index].max())
+
+
 def _steps(rows: Rows, index: Array) -> Iterator[Array]:
     """float64 (some, features): the real steps of those rows, gaps NaN; of windows, each step once."""
     if isinstance(rows.inputs, Windows):
@@ -254,7 +284,7 @@ def _steps(rows: Rows, index: Array) -> Iterator[Array]:
             raise _unusable(rows.place(int(index[row])), step - int(starts[row]), feature, numbers[place, feature])
         yield numbers
         return
-    for part in _parts(len(index), rows.inputs.shape[1:]):
+    for part in _parts(len(index), (_longest(rows, index), rows.inputs.shape[2])):
         numbers, padding = _read(rows, index[part])
         yield numbers.reshape(-1, numbers.shape[2]) if padding is None else numbers[~padding]
 
@@ -285,6 +315,7 @@ def _moments(rows: Rows, train: Array) -> tuple[Array, Array, Array, Array]:
 
 def _quartiles(rows: Rows, train: Array) -> Array:
     """(3, features): lower quartile, median, upper quartile."""
-    apart = 1 if isinstance(rows.inputs, Windows) else -(-len(train) * int(np.prod(rows.inputs.shape[1:])) // _FOR_QUARTILES)
+    numbers = len(train) * _longest(rows, train) * rows.inputs.shape[2]
+    apart = 1 if isinstance(rows.inputs, Windows) else -(-numbers // _FOR_QUARTILES)
     found: Array = np.nanquantile(np.concatenate(list(_steps(rows, train[:: max(1, apart)]))), (0.25, 0.5, 0.75), axis=0)
     return found

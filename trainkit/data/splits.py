@@ -154,13 +154,13 @@ class Split:
         """sha256 over the rows as they are held, their targets and numbers."""
         values = self.held.values
         if isinstance(values, Tensor):
-            found: Any = values.contiguous().numpy()
+            found: Any = values.contiguous().numpy()  # hashed where it lies, without a copy
         elif isinstance(values, np.ndarray):
             found = "\0".join(values.tolist()).encode("utf-8", "surrogatepass")
         else:
             found = values.digest(np.arange(len(self)))
         lengths = b"" if self.held.lengths is None else self.held.lengths.contiguous().numpy()
-        parts = (found, lengths, self.targets.contiguous().numpy(), self.rows.contiguous().numpy())
+        parts: tuple[Any, ...] = (found, lengths, self.targets.contiguous().numpy(), self.rows.contiguous().numpy())
         return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
 
     def _threads(self, size: int) -> int:
@@ -168,7 +168,7 @@ class Split:
         if not self.streams:
             return 0
         reader = self.held.values
-        batch = min(size, len(self)) * prod(reader.shape[1:]) * reader.dtype.itemsize
+        batch = int(min(size, len(self)) * prod(reader.shape[1:]) * reader.dtype.itemsize)
         return min(self.workers, max(1, WAITING // (3 * batch + 1)))
 
     def _read(self, index: Tensor, there: Tensor) -> Held:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainkit.data.dates import moments
 from trainkit.data.randomness import key
 from trainkit.errors import ConfigError, DataError
 from trainkit.spec import SPLITS, Rows, SplitName
@@ -67,8 +68,8 @@ def _assigned(rows: Rows, index: Index, shares: Shares, seed: int) -> dict[Split
     if shares.group:
         return _by_group(column_of(rows, shares.group, "group").to_numpy()[index], index, shares, seed)
     if shares.time:
-        moments = _moments(rows, shares.time)[index]
-        return _by_time(moments, moments, index, shares)
+        clock = moments(column_of(rows, shares.time, "time"), rows.place, ("split", "time"))[index]
+        return _by_time(clock, clock, index, shares)
     if rows.moments:
         begins, ends = (column_of(rows, name, "time").to_numpy()[index] for name in rows.moments)
         return _by_time(begins, ends, index, shares)
@@ -176,41 +177,6 @@ def _by_time(begins: Labels, ends: Labels, index: Index, shares: Shares) -> dict
                 suggestion="Give more rows, or change split.validation and split.test.",
             )
     return found
-
-
-def _moments(rows: Rows, name: str) -> Labels:
-    """The column as numbers that grow with time. Raises DataError naming a row whose value is no moment."""
-    import polars as pl
-
-    values = column_of(rows, name, "time")
-    if values.dtype.is_numeric():
-        return values.to_numpy()
-    if values.dtype.is_temporal():
-        return values.cast(pl.Int64 if values.dtype != pl.Date else pl.Int32).to_numpy()
-    best, gaps = None, len(values) + 1
-    for read in _readings(values):
-        if read.null_count() < gaps:
-            best, gaps = read, read.null_count()
-    assert best is not None
-    if gaps:
-        row = int(best.is_null().arg_true()[0])
-        raise DataError(
-            f"{rows.place(row)}: column {name!r} says {values[row]!r}, which is neither a number nor a date such as 2024-01-31.",
-            key=("split", "time"),
-            suggestion="Mend it, or leave the row out.",
-        )
-    return best.to_numpy()
-
-
-def _readings(values: pl.Series) -> Iterator[pl.Series]:
-    """Text as numbers, as moments, as days: null where it is none."""
-    import polars as pl
-
-    yield values.cast(pl.Float64, strict=False)
-    for pattern in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"):
-        yield values.str.to_datetime(pattern, strict=False).cast(pl.Int64)
-    for pattern in ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m", "%Y"):
-        yield values.str.to_date(pattern, strict=False).cast(pl.Int64)
 
 
 def split(rows: int, labels: Labels | None, *, validation: float, test: float, seed: int) -> dict[SplitName, Index]:

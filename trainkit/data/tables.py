@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias,
 import numpy as np
 from pydantic import TypeAdapter
 
+from trainkit.data.dates import Style, styles, wall
 from trainkit.data.targets import LARGEST, checked, in_order, moments
 from trainkit.errors import DataError, Problem
 from trainkit.spec import Held, Reader, Rows
@@ -43,11 +44,8 @@ _PAIRS = [
 """Words for no and yes: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian."""
 _GLANCE = 1000
 """So many values show what need not be tried with all."""
-Style = Literal["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"]
-"""How dates are written; each may be followed by hours and minutes, and by seconds."""
 Part = Literal["year", "month", "day", "weekday", "hour", "days"]
 """What a date is taken apart into; ``days`` are those since the first training date."""
-_DATE = r"^(?:\d{4}[-/]\d\d?[-/]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})(?:[T ]|$)"
 _WORD = r"[\p{L}\p{N}]+"
 
 
@@ -207,7 +205,7 @@ class Date:
         if style is None:
             fix = f"Write dates as 2024-12-31, or read them as words: {_read_as(values.name, 'category')}."
             raise _refusal(f"holds no dates: {values[0]!r} is none.", fix)
-        first = _dates(values, style).dt.epoch("us").min()
+        first = wall(values, style).dt.epoch("us").min()
         found = cls(style, start=int(first or 0))  # type: ignore[arg-type]
         parts = np.zeros((len(values), len(found.parts)))
         found.write(values, parts)
@@ -220,7 +218,7 @@ class Date:
         return tuple(f"{name}: {part}" for part in self.parts)
 
     def write(self, values: pl.Series, out: Array) -> None:
-        dates = _dates(values, self.style)
+        dates = wall(values, self.style)
         for n, part in enumerate(self.parts):
             if part == "hour":
                 numbers = (dates.dt.hour() + dates.dt.minute() / 60 + dates.dt.second() / 3600).to_numpy()
@@ -569,32 +567,15 @@ def _style(values: pl.Series, least: float) -> Style | None:
 
     if values.dtype.is_temporal():
         return "%Y-%m-%d"
-    if values.dtype != pl.String or not values.str.contains(_DATE).mean() > least:  # type: ignore[operator]
+    if values.dtype != pl.String:
         return None
-    styles: tuple[Style, ...] = get_args(Style)
-    likely = [style for style in styles if _dates(values.head(_GLANCE), style).is_not_null().any()]
-    shares = {style: 1 - _dates(values, style).null_count() / len(values) for style in likely or styles}
-    best = max(shares.values())
-    first, *more = (style for style, share in shares.items() if share == best)
-    if more and best:
+    best, found = styles(values, least)
+    if not found or best < least:
+        return None
+    if len(found) > 1:
         words = f"holds dates such as {values[0]!r}, of which the day might be the month."
         raise _refusal(words, f"Write them as 2024-12-31; or read them as words: {_read_as(values.name, 'category')}.")
-    return first if best and best >= least else None
-
-
-def _dates(values: pl.Series, style: Style) -> pl.Series:
-    """Moments; null where there is none. A zone's offset is left out."""
-    import polars as pl
-
-    if values.dtype.is_temporal():
-        return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)
-    values = _words(values)
-    found = values.str.to_datetime(style, strict=False, time_unit="us")
-    if found.null_count() > values.null_count():  # 1 million with times: 1 s
-        clock = values.str.replace(r"[T ]+(\d\d?:\d\d[\d:.]*) *(?:Z|[+-]\d\d:?\d\d)?$", " ${1}")
-        read = [clock.str.to_datetime(style + time, strict=False, time_unit="us") for time in (" %H:%M", " %H:%M:%S%.f")]
-        found = pl.select(pl.coalesce(found, *read)).to_series()
-    return found.set((found.dt.year() < 1000).fill_null(False), None)  # 24-12-31 is no year of the Romans'
+    return found[0]
 
 
 def _plain(values: pl.Series) -> pl.Series:

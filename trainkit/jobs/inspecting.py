@@ -175,7 +175,7 @@ def _samples(config: Config, look: Look, data: Data) -> Any:
     if "validation" in data:
         split = data["validation"]
         index = torch.linspace(0, len(split) - 1, min(count, len(split))).long()
-        batches["validation"] = next(split.drawn([Drawn(0, 0, index, index)]))
+        batches["validation"] = next(split.drawn([Drawn(0, 0, index, index)], len(index)))
     black, white = (look.fitted.finished(Held(torch.full((1, *shape), colour))).values[0] for colour in (0.0, 1.0))
     return data_plots.samples(data.spec, batches, black, white)
 

@@ -35,10 +35,7 @@ class Idx(Source):
     classes: tuple[str, ...] | None = None
     """What the numbers 0, 1, … stand for; left out, classes are called by their numbers."""
     data_kind: ClassVar[Kind] = "image"
-
-    @property
-    def given(self) -> tuple[SplitName, ...]:
-        return ("test",) if any(("test", "images") in files for files in self._sets().values()) else ()
+    given: ClassVar[tuple[SplitName, ...]] = ("test",)
 
     def build(self, target: Target | None) -> Rows:
         import numpy as np
@@ -92,7 +89,7 @@ class Idx(Source):
     def _sets(self) -> dict[str, dict[tuple[str, str], str]]:
         """By what stands before its names, each set's files: of a split's images, or labels, the unpacked one if there is one."""
         found: dict[str, dict[tuple[str, str], str]] = {}
-        for name in sorted(os.listdir(self.path) if os.path.isdir(self.path) else ()):
+        for name in sorted(os.listdir(self.path)):
             if (fits := _NAME.fullmatch(name)) and not name.startswith("."):
                 split = "train" if fits["split"] == "train" else "test"
                 found.setdefault(fits["set"], {}).setdefault((split, fits["what"]), os.path.join(self.path, name))

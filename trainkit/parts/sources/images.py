@@ -11,14 +11,12 @@ from pydantic import Field, model_validator
 from trainkit.errors import ConfigError, DataError
 from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.spec import SPLITS, Kind, Rows, SplitName, Target
+from trainkit.parts.sources._folders import split_folders
+from trainkit.spec import Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
     from trainkit.data.pictures import Pictures
 
-_SPLITS: dict[str, SplitName] = {
-    "train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test",
-}  # fmt: skip
 _LAYOUT = "Lay it out as cats/1.jpg, cats/2.jpg, dogs/1.jpg …, or give a table of files and answers: data.table."
 
 
@@ -28,7 +26,8 @@ class Images(Source):
 
     name: Literal["images"] = "images"
     path: PathSetting | None = None
-    """A folder with a folder for each class; or with the folders train, val and test, and in each a folder for each class.
+    """A folder with a folder for each class; or with the folders train, val and test (or validation, valid, dev,
+    training, testing), and in each a folder for each class.
     With a table: the folder that its files are in, the table's own unless said."""
     table: PathSetting | None = None
     """A table (CSV, Parquet or NDJSON) with a row for each picture, instead of a folder for each class."""
@@ -55,9 +54,8 @@ class Images(Source):
         return self
 
     @property
-    def given(self) -> tuple[SplitName, ...]:
-        folders = self._split_folders()
-        return tuple(split for split in ("validation", "test") if split in folders)
+    def given(self) -> tuple[SplitName, ...] | None:
+        return () if self.table is not None else None
 
     def build(self, target: Target | None) -> Rows:
         if self.table is not None:
@@ -77,44 +75,32 @@ class Images(Source):
         if not os.path.isdir(path):
             what = "is a file" if os.path.exists(path) else "is not there"
             raise ConfigError(f"the folder {path} {what}.", key=("data", "path"))
-        splits = self._split_folders()
-        if splits and len(splits) < len(_folders(path)):
-            words = f"{path} holds several folders for one split: {', '.join(_folders(path))}."
-            raise DataError(words, key=("data", "path"), suggestion="Call them train, val and test.")
-        found = [(file, label, split) for split, folder in (splits or {"train": path}).items() for file, label in _classes(folder)]
-        pictures = self._pictures([file for file, _, _ in found], path)
+        splits = split_folders(path, _folders(path))
+        folders = {split: os.path.join(path, name) for split, name in splits.items()} or {"train": path}
+        found = [(file, label, split) for split, folder in folders.items() for file, label in _classes(folder)]
+        pictures = self._pictures([file for file, _, _ in found])
         labels = np.array([label for _, label, _ in found], dtype=object)[pictures.kept]
         of = np.array([split for _, _, split in found])[pictures.kept]
         index = {split: np.flatnonzero(of == split) for split in splits}
         return Rows(pictures, labels, "image", "class", file=path, places=pictures.place, splits=index or None)
 
-    def _split_folders(self) -> dict[SplitName, str]:
-        """The folders of the splits; none where the folders are classes, one of which may be called train too."""
-        if self.table is not None or self.path is None or not os.path.isdir(self.path):
-            return {}
-        folders = _folders(self.path)
-        if not all(name.lower() in _SPLITS for name in folders) or not any(name.lower() == "train" for name in folders):
-            return {}
-        found = {_SPLITS[name.lower()]: os.path.join(self.path, name) for name in folders}
-        return {split: found[split] for split in SPLITS if split in found}
-
     def _from_table(self, table: str, target: Target | None) -> Rows:
         import numpy as np
         import polars as pl
 
-        from trainkit.parts.sources._tables import TableFormat, amounts, check_columns, classes, read_table
+        from trainkit.parts.sources._tables import TableFormat, amounts, check_columns, classes, read_table, target_kind
 
         read = read_table(table, TableFormat(), key=("data", "table"))
         check_columns(read, (self.image,), key=("data", "image"))
         check_columns(read, (self.target,), key=("data", "target"))
-        files, answers = read.frame[self.image].cast(pl.String), read.frame[self.target]
+        files = read.frame[self.image].cast(pl.String)
         if files.null_count():
             where = read.place(int(files.is_null().arg_true()[0]))
             raise DataError(f"{where}: column {self.image!r} names no file.", key=("data", "image"))
         folder = self.path or os.path.dirname(table)
-        pictures = self._pictures([os.path.join(folder, file) for file in files], folder)
+        pictures = self._pictures([os.path.join(folder, file) for file in files])
         kept = read.take(pictures.kept)
-        kind: Target = target or self._kind(answers)
+        kind = target or target_kind(read, (self.target,))
         if kind == "labels":
             raise ConfigError("the table has one answer a picture, and the task wants several.", key=("task",))
         named: Any = (self.target,)
@@ -125,24 +111,10 @@ class Images(Source):
             pictures, values, "image", kind, named, file=table, places=pictures.place, extra=others if others.width else None
         )
 
-    def _kind(self, answers: Any) -> Target:
-        import polars as pl
-
-        numbers = answers.drop_nulls().cast(pl.String).cast(pl.Float64, strict=False)
-        if numbers.null_count():
-            return "class"
-        if (numbers != numbers.round()).any():
-            return "number"
-        raise ConfigError(
-            f"the target {self.target!r} holds whole numbers: are they classes or amounts?",
-            key=("data", "target"),
-            suggestion="Say so: `task: classification` or `task: regression`.",
-        )
-
-    def _pictures(self, files: list[str], folder: str) -> Pictures:
+    def _pictures(self, files: list[str]) -> Pictures:
         from trainkit.data.pictures import Pictures
 
-        return Pictures(files, folder=folder, on_error=self.on_error, skip_limit=self.skip_limit, memory=self.memory)
+        return Pictures(files, on_error=self.on_error, skip_limit=self.skip_limit, memory=self.memory)
 
 
 def _folders(path: str) -> list[str]:

@@ -25,6 +25,7 @@ from trainkit.parts.sources._tables import (
     read_table,
     stream_table,
     target_kind,
+    usable,
 )  # fmt: skip
 from trainkit.spec import Kind, Rows, SplitName, Target
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 Steps = Annotated[int, Field(gt=0, le=10**6)]
 COLUMNS: Key = ("data", "columns")
 TIME: Key = ("data", "time")
-_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
-_HOURS = ("", " %H:%M", " %H:%M:%S%.f", " %H:%M%#z", " %H:%M:%S%.f%#z")
 _PADDED = 2**27
 """Numbers, padding and all, that fit into memory whatever the sequences: 1 GB."""
 
@@ -120,16 +119,18 @@ class SeriesSource(TableFormat, Source):
                 (table,) = stream_table(path, self, 10**15)  # a series is answered when its end is known
             else:
                 table = read_table(_pattern(path), self, key=())
-            series = self._series(table, None)
+            series = self._series(table, None, new=True)
             count = len(series.starts)
             for first in range(0, count, size):
                 some = np.arange(first, min(first + size, count))
                 yield self._last(series, some) if self.targets else self._padded(series, some)
 
-    def _series(self, table: Table, splits: dict[SplitName, Array] | None) -> Series:
+    def _series(self, table: Table, splits: dict[SplitName, Array] | None, new: bool = False) -> Series:
         """The rows of each series beside each other, in the order of their moments."""
         import numpy as np
         import polars as pl
+
+        from trainkit.data.dates import moments
 
         for key, asked in (("target", self.targets), ("time", (self.time,)), ("group", (self.group,))):
             check_columns(table, [name for name in asked if name], key=("data", key))
@@ -146,7 +147,10 @@ class SeriesSource(TableFormat, Source):
             called = [file for file, _ in table.parts]
             codes = np.repeat(np.arange(len(called)), [rows for _, rows in table.parts])
         codes = codes + belongs * len(called)  # a name in two splits is two series
-        clock = _clock(table, self.time) if self.time else np.arange(count)
+        clock = np.arange(count)
+        if self.time:
+            check_filled(table, (self.time,), key=TIME, fix="Fill it, or leave the row out.")
+            clock = moments(table.frame[self.time], table.place, TIME)
         order = np.lexsort((clock, codes))
         table, codes, clock = table.take(order), codes[order], clock[order]
         same = (codes[1:] == codes[:-1]) & (clock[1:] == clock[:-1])
@@ -157,16 +161,19 @@ class SeriesSource(TableFormat, Source):
             raise DataError(words, key=TIME, suggestion=fix)
         begins = np.diff(codes, prepend=-1) != 0
         starts = np.flatnonzero(begins)
-        moments = np.unique(clock, return_inverse=True)[1] if self.time else np.arange(count) - starts[begins.cumsum() - 1]
+        order_in_time = np.unique(clock, return_inverse=True)[1] if self.time else np.arange(count) - starts[begins.cumsum() - 1]
         names = np.array(called, dtype=object)[codes[starts] % len(called)]
         splitting = None if splits is None else (tuple(splits), codes[starts] // len(called))
-        inputs = self._inputs(table)
-        return Series(table, inputs, self._numbers(table, inputs), starts, moments, names, splitting, self.group)
+        inputs = self._inputs(table, new)
+        return Series(table, inputs, self._numbers(table, inputs), starts, order_in_time, names, splitting, self.group)
 
-    def _inputs(self, table: Table) -> list[str]:
-        """The names of the inputs, the targets first; the others sorted, so that another file may have them in another order."""
+    def _inputs(self, table: Table, new: bool) -> list[str]:
+        """The names of the inputs, the targets first; the others sorted, so that another file may have them in another order.
+        A new file may hold other columns beside: those without a single number are left out."""
         others = [name for name in table.frame.columns if name not in (*self.targets, self.label, self.time, self.group)]
         more = sorted(chosen(self.columns, others, table.name, key=COLUMNS)) if self.columns or not self.targets else []
+        if new:
+            more = [name for name in more if usable(table.frame[name]) and not _numbers(table.frame[name]).is_null().all()]
         check_columns(table, more, key=COLUMNS)
         if not (self.targets or more):
             raise DataError(f"{table.name} has no column that could be an input.", key=COLUMNS)
@@ -176,16 +183,14 @@ class SeriesSource(TableFormat, Source):
         """float64 (rows, inputs), gaps NaN. Raises DataError naming the row of a value that is no number."""
         import numpy as np
 
-        from trainkit.data.tables import parsed
-
         found = []
         for name in names:
             column, key = table.frame[name], ("data", "target") if name in self.targets else COLUMNS
             choose = "Mend it." if name in self.targets else "Mend it, or name the columns that are inputs: data.columns."
             if column.null_count() == len(column):
                 raise DataError(f"{table.name}: column {name!r} holds no value at all.", key=key)
-            numbers = parsed(column)
-            wrong = column.is_not_null() if column.dtype.is_temporal() else numbers.is_null() & column.is_not_null()
+            numbers = _numbers(column)
+            wrong = numbers.is_null() & column.is_not_null()
             if wrong.any():
                 row = int(wrong.arg_true()[0])
                 words = f"{table.place(row)}, column {name!r}: {str(column[row])!r} is not a usable number."
@@ -239,6 +244,7 @@ class SeriesSource(TableFormat, Source):
             file=series.table.name,
             places=lambda row: f"window from {series.table.place(int(starts[row]))}",
             splits=series.split(member),
+            features=tuple(series.inputs),
             extra=pl.DataFrame(extra),
             moments=("target_begins", "target_ends"),
         )
@@ -296,7 +302,7 @@ class SeriesSource(TableFormat, Source):
         inputs = np.zeros(shape)
         for row, (end, length) in enumerate(zip(series.ends[some], lengths, strict=True)):
             inputs[row, :length] = series.numbers[end - length : end]
-        return series.rows(inputs, some, lengths if (lengths != shape[1]).any() else None)
+        return series.rows(inputs, some, lengths)
 
     def _last(self, series: Series, some: Array) -> Rows:
         """The last window of those series. What it forecasts lies behind the end."""
@@ -371,8 +377,16 @@ class Series:
             file=self.table.name,
             places=lambda row: self.called(int(some[row])),
             lengths=lengths,
+            features=tuple(self.inputs),
             extra=self.table.frame[self.starts[some]].select(others) if others else None,
         )
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    """float64; null where a value is no usable number, as a date is."""
+    from trainkit.data.tables import parsed
+
+    return parsed(column.clear(len(column)) if column.dtype.is_temporal() else column)
 
 
 def _pattern(path: str) -> str:
@@ -384,46 +398,3 @@ def _pattern(path: str) -> str:
         return path
     deep = not any(file.is_file() for file in folder.glob("[!.]*"))
     return str(Path(escape(path)) / ("*/*" if deep else "*"))
-
-
-def _clock(table: Table, name: str) -> Array:
-    """int64 or float64 (rows,): the column's moments as numbers that grow. Raises DataError naming the row of one that is none."""
-    import polars as pl
-
-    check_filled(table, (name,), key=TIME, fix="Fill it, or leave the row out.")
-    values = table.frame[name]
-    if values.dtype.is_temporal():
-        return values.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
-    text = values.dtype == pl.String
-    best = min(_readings(table, values), key=lambda read: int(read.null_count())) if text else values
-    wrong = best.is_null() | best.cast(pl.Float64).is_infinite()
-    if wrong.any():
-        row = int(wrong.arg_true()[0])
-        words = f"{table.place(row)}, column {name!r}: {values[row]!r} is no moment."
-        raise DataError(words, key=TIME, suggestion="Write dates as 2024-01-31 or 2024-01-31 18:30, or give numbers.")
-    return best.to_numpy()
-
-
-def _readings(table: Table, values: pl.Series) -> Iterator[pl.Series]:
-    """Text as numbers, and as dates in every way of writing that fits some of the first; null where it is none."""
-    import polars as pl
-
-    yield values.cast(pl.Int64, strict=False)
-    yield values.cast(pl.Float64, strict=False)
-    dates = values.str.replace(r"^(\d{4}[-/]\d\d?)$", "${1}-01").str.replace(r"^(\S+)[T ]+(\S.*)$", "${1} ${2}")
-    dates = dates.str.replace("Z$", "+00:00")
-
-    def read(texts: pl.Series, style: str) -> pl.Series:
-        return texts.str.to_datetime(style, strict=False, time_unit="us").cast(pl.Int64)
-
-    complete: dict[str, pl.Series] = {}
-    for day in _DAYS:
-        for hour in _HOURS:
-            if read(dates.head(100), day + hour).null_count() < min(100, len(dates)):
-                found = read(dates, day + hour)
-                yield found
-                if not found.null_count():
-                    complete[day] = found
-    if {"%d/%m/%Y", "%m/%d/%Y"} <= complete.keys():
-        words = f"{table.name}: column {values.name!r} holds dates such as {values[0]!r}, of which the day might be the month."
-        raise DataError(words, key=TIME, suggestion="Write them as 2024-12-31.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting
 from trainkit.parts.sources import Source, sources
+from trainkit.parts.sources._folders import split_folders
 from trainkit.parts.sources._tables import (
     PATH,
     STDIN,
@@ -28,12 +29,6 @@ from trainkit.spec import Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
     import polars as pl
-
-_FOLDERS: dict[str, SplitName] = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
-"""What folders of splits are called."""
 
 
 @sources.register
@@ -57,8 +52,10 @@ class Text(TableFormat, Source):
         return "tokens"
 
     @property
-    def given(self) -> tuple[SplitName, ...]:
-        return () if isinstance(self.path, str) else self.path.given
+    def given(self) -> tuple[SplitName, ...] | None:
+        if isinstance(self.path, str):
+            return None if self.target is None else ()
+        return self.path.given
 
     def build(self, target: Target | None) -> Rows:
         if isinstance(self.path, str) and Path(self.path).is_dir():
@@ -122,14 +119,10 @@ class Text(TableFormat, Source):
         if target not in (None, "class"):
             words = f"{root} is a folder for each class, and the task wants something else than classes."
             raise ConfigError(words, key=PATH, suggestion="Use `task: classification`, or a table.")
-        inside = _folders(root)
-        splits = {_FOLDERS.get(folder.name.lower()): folder for folder in inside}
-        if "train" not in splits or None in splits:
-            splits = {None: root}
-        elif len(splits) < len(inside):
-            raise DataError(f"{root} has two folders for one split.", key=PATH, suggestion="Call them train, validation and test.")
+        splits = split_folders(str(root), [folder.name for folder in _folders(root)])
         found = {
-            split: [(file, folder.name) for folder in _folders(above) for file in _files(folder)] for split, above in splits.items()
+            split: [(file, folder.name) for folder in _folders(root / name) for file in _files(folder)]
+            for split, name in (splits or {"train": ""}).items()
         }
         pairs = [pair for those in found.values() for pair in those]
         if not pairs:
@@ -147,7 +140,7 @@ class Text(TableFormat, Source):
             "class",
             file=str(root),
             places=[str(file) for file, _ in pairs].__getitem__,
-            splits={split: index for split, index in numbers.items() if split} or None,
+            splits=numbers if splits else None,
         )
 
     def _answered(self, files: Sequence[Path], size: int) -> Iterator[Rows]:
