@@ -34,7 +34,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for half, count in (("train", 200), ("t10k", 40)):
         for what, numbers in (("images-idx3", random.randint(0, 256, (count, 28, 28))), ("labels-idx1", np.arange(count) % 10)):
             head = struct.pack(f">HBB{numbers.ndim}I", 0, 8, numbers.ndim, *numbers.shape)
-            (tmp_path / f"{half}-{what}-ubyte.gz").write_bytes(gzip.compress(head + numbers.astype(np.uint8).tobytes()))
+            (tmp_path / f"{half}-{what}-ubyte.gz").write_bytes(gzip.compress(head + numbers.astype(np.uint8).tobytes(), mtime=0))
     cifar = tmp_path / "cifar-10-batches-py"
     cifar.mkdir()
     for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]:

@@ -68,7 +68,7 @@ def test_a_file_is_read_as_text(read: Any) -> None:
 SAME = {
     "BOM": b"\xef\xbb\xbf" + GOOD.encode(),
     "UTF-16": GOOD.encode("utf-16"),
-    "gzipped": gzip.compress(GOOD.encode()),
+    "gzipped": gzip.compress(GOOD.encode(), mtime=0),
     "Windows": GOOD.replace("\n", "\r\n"),
     "old Mac": GOOD.replace("\n", "\r"),
     "no last line end": GOOD.rstrip(),
@@ -186,7 +186,14 @@ def test_parquet_that_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     TYPED.write_parquet(path)
     whole = path.read_bytes()
-    for broken in (b"", whole[:99], whole[:-9], whole[:4] + b"abc" * 99 + whole[-4:], b"a,kind\n1,x\n", gzip.compress(whole)):
+    for broken in (
+        b"",
+        whole[:99],
+        whole[:-9],
+        whole[:4] + b"abc" * 99 + whole[-4:],
+        b"a,kind\n1,x\n",
+        gzip.compress(whole, mtime=0),
+    ):
         path.write_bytes(broken)
         with pytest.raises(DataError, match=r"a\.parquet(: Parquet is read from a plain file| is no Parquet file, or cut off)"):
             source(path).build(None)
@@ -227,8 +234,8 @@ def test_parquet_that_cannot_be_used(tmp_path: Path) -> None:
     (GOOD.encode("utf-16-le"), "path", ": line 1 holds a NUL byte: this is no text. If it is UTF-16 without a mark, say"),
     (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xfe", "path", " is not text but a spreadsheet or an archive. Export it as CSV."),
     (b"PAR1\x00", "path", " is not text but a Parquet file. Say `format: parquet`."),
-    (gzip.compress(GOOD.encode())[:60], "path", " is cut off or damaged: it cannot be unpacked. Fetch it anew."),
-    (gzip.compress(GOOD.encode())[:-6], "path", " is cut off or damaged"),
+    (gzip.compress(GOOD.encode(), mtime=0)[:60], "path", " is cut off or damaged: it cannot be unpacked. Fetch it anew."),
+    (gzip.compress(GOOD.encode(), mtime=0)[:-6], "path", " is cut off or damaged"),
     (b"\x1f\x8b" + GOOD.encode(), "path", " is cut off or damaged"),
     ("a,b\n1,2\n", "target", "has no column 'kind'. There are: a, b."),
     ("a,Kinds\n1,2\n", "target", "has no column 'kind'. Did you mean 'Kinds'?"),
@@ -289,7 +296,7 @@ def test_the_name_that_was_meant() -> None:
 def test_a_pattern_joins_files_in_the_order_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("kind;a\nx;3,5\n")
     (tmp_path / "a.csv").write_text("a,kind\n1,x\n2,y\n")
-    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"a,kind\n4,x\n"))
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"a,kind\n4,x\n", mtime=0))
     rows = source(tmp_path / "*.csv*").build(None)
     assert rows.inputs["a"].to_list() == ["1", "2", "3.5", "4"] and rows.targets.tolist() == ["x", "y", "x", "x"]
     assert [rows.place(row).partition(str(tmp_path))[2] for row in (1, 2, 3)] == [
@@ -460,7 +467,7 @@ def test_new_rows_come_in_pieces(tmp_path: Path, block: int, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "text", [GOOD.encode(), COMMAS.encode("utf-16"), gzip.compress(GOOD.encode()), b'{"size": "0.0"}\n{"size": "0.25"}\n']
+    "text", [GOOD.encode(), COMMAS.encode("utf-16"), gzip.compress(GOOD.encode(), mtime=0), b'{"size": "0.0"}\n{"size": "0.25"}\n']
 )
 @pytest.mark.parametrize("wrap", [io.BytesIO, lambda text: io.BufferedReader(io.BytesIO(text))])
 def test_new_rows_from_the_standard_input(text: bytes, wrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -715,7 +715,7 @@ def idx(path: Path, numbers: Any, kind: str = "u1", code: int = 0x08) -> None:
     numbers = np.asarray(numbers)
     head = struct.pack(f">HBB{numbers.ndim}I", 0, code, numbers.ndim, *numbers.shape)
     content = head + numbers.astype(f">{kind}").tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 IMAGES, LABELS = DRAWN.randint(0, 128, (6, 5, 4)), np.array([3, 1, 0, 3, 1, 1])
@@ -763,7 +763,7 @@ def test_all_types_of_mnists_format(tmp_path: Path, kind: str, code: int) -> Non
 
 def bomb(path: Path) -> None:
     """A hundred bytes that promise 64 gigabytes."""
-    path.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 4000, 4000, 4000) + bytes(4000)))
+    path.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 4000, 4000, 4000) + bytes(4000), mtime=0))
 
 
 IMAGE_FILE, LABEL_FILE = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

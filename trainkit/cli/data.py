@@ -38,6 +38,8 @@ def command(
             sys.stdout.reconfigure(encoding="utf-8")  # a bar of a chart is no letter of every console
         for line in found.lines:
             print(line)
-        print(f"next      trainkit train {_shell.again(config, overrides or [], reset, plugin)}", file=sys.stderr)
+        stops = any(finding["severity"] == "error" for finding in found.facts["findings"])
+        words = "mend the errors, then: trainkit data" if stops else "trainkit train"
+        print(f"next      {words} {_shell.again(config, overrides or [], reset, plugin)}", file=sys.stderr)
 
     _shell.run(work, as_json=as_json, debug=debug)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ def _completed(part: type[Part], settings: dict[str, Any]) -> dict[str, Any]:
     others = {key: inner for key, inner in settings_schema(part)["properties"].items() if key not in settings}
     choices = [{key: value} for key, inner in others.items() for value in inner.get("enum", ())]
     single = [{key: sample(inner, key)} for key, inner in others.items()]
-    for more in [{}, *choices, *single, *({**one, **two} for one, two in combinations(single, 2))]:
+    for more in [{}, *choices, *single, *({**one, **two} for one, two in [*combinations(single, 2), *product(choices, single)])]:
         completed = {"name": settings["name"], **more, **settings}
         try:
             part.model_validate(completed)

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trainkit.config.reader import flow
+from trainkit.config.tree import preprocess_of
 from trainkit.errors import Key, Problem, dotted
 from trainkit.part import IsPath, Registry, Settings, field_help, inside
 
@@ -91,7 +92,8 @@ def _problem(key: Key, errors: Sequence[ErrorDetails], tree: Any, root: type[Set
     known = [word.strip("'") for e in literals for word in e["ctx"]["expected"].replace(" or ", ", ").split(", ")]
     near = get_close_matches(value, known, 1) if literals else []
     wanted, help = _meaning(key, errors, tree, root)
-    mend = f"Did you mean {near[0]}?" if near else _mend(value, errors) or help
+    field = field_at(key, tree, root) if value is None else None  # nothing to fall back on where it must be said
+    mend = f"Did you mean {near[0]}?" if near else help if field and field.is_required() else _mend(value, errors) or help
     return Problem(f"{name} should be {wanted}, not {quoted(value)}.", key, mend)
 
 
@@ -181,6 +183,8 @@ def settings_at(key: Key, tree: Any, root: type[Settings]) -> type[Settings] | N
         if field is None:
             return None
         value = at(tree, key[: n + 1 + (len(key) > n + 1 and isinstance(key[n + 1], int))])
+        if key[: n + 1] == ("preprocess",) and isinstance(value, dict | None) and "name" not in (value or {}):
+            value = preprocess_of(at(tree, ("data",)))
         found = (_meant(kind, value) for kind, _ in inside(field.annotation, field.metadata))
         here = next(filter(None, found), None)
     return here

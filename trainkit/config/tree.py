@@ -192,11 +192,11 @@ class Config(Settings):
             return values
         given = values.get("preprocess", {})
         named = not isinstance(given, dict) or "name" in given
-        try:
-            source = sources.read(values["data"])
-        except (KeyError, ValidationError, PydanticCustomError):  # said at its own place
-            return values if named else {key: value for key, value in values.items() if key != "preprocess"}
-        return {**values, "data": source, **({} if named else {"preprocess": {"name": NAMES[source.data_kind], **given}})}
+        if named:
+            return values
+        if (name := preprocess_of(values.get("data"))) is None:  # said at its own place
+            return {key: value for key, value in values.items() if key != "preprocess"}
+        return {**values, "preprocess": {"name": name, **given}}
 
     @model_validator(mode="after")
     def _kinds_fit(self) -> Config:
@@ -215,6 +215,9 @@ class Config(Settings):
     def _sampler_fits(self) -> Config:
         if self.training.sampler == "balanced" and self.task is not None and self.task.target != "class":
             raise fault(("training", "sampler"), f"balanced needs classes, and the task is {self.task.name}: use shuffle")
+        if self.training.sampler == "balanced" and getattr(self.task, "class_weights", "none") != "none":
+            words = "balanced and task.class_weights both make up for rare classes, and together do so twice: keep one of them"
+            raise fault(("training", "sampler"), words)
         return self
 
     @model_validator(mode="after")
@@ -274,6 +277,14 @@ class Config(Settings):
             if isinstance(part, family.base)
         }
         return {name: file.replace("\\", "/").rpartition("/")[2] for name, file in known.items() if name in used}
+
+
+def preprocess_of(data: Any) -> str | None:
+    """The name of the part that prepares what this source gives; None where ``data`` is no source yet."""
+    try:
+        return NAMES[sources.read(data).data_kind]
+    except (ValidationError, PydanticCustomError):
+        return None
 
 
 def _tasks() -> Iterator[Any]:

@@ -51,9 +51,12 @@ def down(owner: type[Settings], keys: Sequence[str], above: Way = ()) -> Iterato
             yield from down(held, rest, (*above, Step(owner, name, section=held, listed=listed)))
             continue
         named = held.find(rest[0]) if rest[0] in held.names() else None
-        for part in [named] if named else parts_of(held):
-            step = Step(owner, name, part, listed=listed)
-            yield from down(part, rest[1:] if named else rest, (*above, step)) if rest[bool(named) :] else [(*above, step)]
+        if named:
+            step = Step(owner, name, named, listed=listed)
+            yield from down(named, rest[1:], (*above, step)) if rest[1:] else [(*above, step)]
+        for part in parts_of(held):  # a setting may bear the name of a part: `data.text`
+            if not named or rest[0] in part.model_fields:
+                yield from down(part, rest, (*above, Step(owner, name, part, listed=listed)))
 
 
 def all_ways(owner: type[Settings] = Config, above: Way = (), *, into_parts: bool = True) -> Iterator[Way]:

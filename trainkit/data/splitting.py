@@ -50,6 +50,13 @@ def assign(rows: Rows, shares: Shares, seed: int) -> dict[SplitName, Index]:
     What the source splits itself stays so; what it leaves open, of validation and test, is taken from its training rows.
     Raises DataError when a split would be empty, a class has too few rows, or the column does not serve.
     """
+    if rows.splits is not None and shares.columns:
+        setting = next(name for name in ("column", "group", "time") if getattr(shares, name))
+        raise ConfigError(
+            f"the data is split already, and cannot be split by {setting} besides.",
+            key=("split", setting),
+            suggestion="Leave it out, or give all rows in one file.",
+        )
     given = dict(rows.splits or {})
     pool = given.pop("train", None) if rows.splits else None
     open_shares = replace(shares, **dict.fromkeys(given, 0.0))  # type: ignore[arg-type]

@@ -67,8 +67,13 @@ def _quick(config: Config, rows: Rows, data: Data) -> list[str]:
         return []
     from trainkit.data.findings import lines, quick
 
-    weighed = getattr(config.task, "class_weights", "none") != "none" or config.training.sampler == "balanced"
-    return lines(quick(rows, data, left_out=Shares(**config.split.model_dump()).columns, balanced=weighed))
+    columns = Shares(**config.split.model_dump()).columns
+    return lines(quick(rows, data, left_out=columns, balanced=weighs_classes(config)))
+
+
+def weighs_classes(config: Config) -> bool:
+    """Does the training make up for rare classes already?"""
+    return getattr(config.task, "class_weights", "none") != "none" or config.training.sampler == "balanced"
 
 
 def workers(config: Config) -> int:

@@ -142,8 +142,6 @@ def _columns(rows: Rows, train: Array) -> tuple[dict[str, str], dict[str, int]]:
     from trainkit.parts.preprocessing import preprocessing
 
     table, ignored, inputs = preprocessing.read("table"), {}, {}
-    rows = replace(rows, inputs=rows.inputs[train], targets=rows.targets[train])  # the others are not looked at
-    train = np.arange(len(rows))
     for name in rows.inputs.columns:
         counts = rows.inputs[name].alias("value").value_counts(sort=True)
         if (others := len(rows) - counts["count"][0]) < FEW and len(rows) >= 20 * FEW:
@@ -154,7 +152,7 @@ def _columns(rows: Rows, train: Array) -> tuple[dict[str, str], dict[str, int]]:
             inputs[name] = table.fit(replace(rows, inputs=rows.inputs.select(name)), train).spec()["shape"][0]
         except DataError as error:
             ignored[name] = error.problems[0].message.partition(f"column {name!r} ")[2]
-    look = Look(replace(rows, inputs=rows.inputs.drop(ignored)), {"train": np.arange(len(rows))})
+    look = Look(replace(rows, inputs=rows.inputs.drop(ignored)), {"train": train})
     for finding in (*columns.identifiers(look), *columns.target_copies(look)):
         if inputs.keys() - {finding.column} and inputs.pop(finding.column, None):  # the only column stays, whatever it is
             ignored[finding.column] = finding.message.partition(f"column {finding.column!r} ")[2]

@@ -19,7 +19,7 @@ from trainkit.data.splits import Data, Drawn
 from trainkit.data.splitting import Shares, assign
 from trainkit.engine.hardware import Hardware
 from trainkit.errors import ConfigError, DataError
-from trainkit.jobs.building import read_data, read_rows
+from trainkit.jobs.building import read_data, read_rows, weighs_classes
 from trainkit.jobs.training import placing
 from trainkit.report import data_plots
 from trainkit.report.data_story import told
@@ -68,7 +68,7 @@ def inspect_data(
             stopped = error
         skips = getattr(loaded.config.data, "on_error", "skip") == "skip"
         look = Look(rows, splits, fitted, frozenset(shares.columns), lenient=skips)
-        found = thorough(look, stopped)
+        found = thorough(look, stopped, balanced=weighs_classes(settings))
         facts = _facts(settings, look, data, found)
         facts["pictures"] = _drawn(folder, settings, look, data, facts)
     return Inspection(facts, told(facts, found))

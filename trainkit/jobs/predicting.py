@@ -56,6 +56,8 @@ def predict(
     if written is not None and written.suffix not in FORMATS:
         raise ConfigError(f"{written} is no file for answers.", suggestion=f"End its name with one of {', '.join(FORMATS)}.")
     sources = [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
+    if written is not None and written.exists() and any(Path(source).exists() and written.samefile(source) for source in sources):
+        raise ConfigError(f"{written} holds the rows to be answered.", suggestion="Choose another file for the answers.")
     path = find_checkpoint(str(checkpoint), runs_root(runs))
     facts: dict[str, Any] = {"checkpoint": str(path), "rows": 0}
     frames = answers(path, sources, top=top, plugins=plugins, device=device)

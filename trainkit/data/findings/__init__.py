@@ -56,8 +56,9 @@ _STOPPING = ("mixed", "constant", "id-like", "missing")
 _EACH = 3
 
 
-def thorough(look: Look, error: TrainkitError | None = None) -> list[Finding]:
-    """Everything that is found, the gravest first. ``error`` is what stopped the data from being prepared, if anything did."""
+def thorough(look: Look, error: TrainkitError | None = None, *, balanced: bool = False) -> list[Finding]:
+    """Everything that is found, the gravest first. ``error`` is what stopped the data from being prepared, if anything did.
+    ``balanced``: does the training weigh or sample classes evenly already?"""
     found: list[Finding] = []
     for check in THOROUGH:
         try:
@@ -72,6 +73,7 @@ def thorough(look: Look, error: TrainkitError | None = None) -> list[Finding]:
             found[n] = replace(found[n], severity="error")
         else:
             found.append(Finding("error", "stops", problem.message, problem.suggestion or ""))
+    found = [finding for finding in found if not (balanced and finding.name == "imbalance")]
     return sorted(dict.fromkeys(found), key=lambda finding: _ORDER.index(finding.severity))
 
 

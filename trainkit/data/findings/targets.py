@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,10 @@ def small(look: Look) -> Iterator[Finding]:
             words = f"the {split} split has {counted(len(index), 'row')}"
             words += f": each moves its accuracy by {share(1 / len(index))}" if look.rows.target_kind == "class" else " only"
             enough = FEW / len(look.rows)
-            yield Finding("warning", "small-split", words, f"split: {{{split}: {enough:.2g}}}" if enough < 0.3 else "more rows")
+            larger = len(index) / len(look.rows) < enough < 0.3
+            yield Finding(
+                "warning", "small-split", words, f"split: {{{split}: {ceil(100 * enough) / 100}}}" if larger else "more rows"
+            )
 
 
 def spelling(look: Look) -> Iterator[Finding]:

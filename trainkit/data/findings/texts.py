@@ -37,7 +37,8 @@ def vocabulary(look: Look) -> Iterator[Finding]:
         if cut > 0:
             kept = f"{look.fitted.steps:,} tokens are kept, and the longest has {report.longest:,}"
             words = f"{share(cut)} of the {split} texts are cut: {kept}"
-            fix = f"preprocess: {{max_length: {report.longest}}}" if look.fitted.cut else ""  # else no training text is longer
+            # Without a cut in train no training text is longer; and for a few giants all batches would grow.
+            fix = f"preprocess: {{max_length: {report.longest}}}" if look.fitted.cut > CUT else ""
             yield Finding("warning" if cut > CUT else "note", "cut-off", words, fix)
         if split != "train" and report.unknown > 0:
             words = f"{share(report.unknown)} of the words in {split} are unknown: they are not in the vocabulary"

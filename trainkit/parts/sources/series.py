@@ -314,7 +314,7 @@ class SeriesSource(TableFormat, Source):
             member = int(some[short.argmax()])
             words = f"{series.called(member)} has {series.ends[member] - series.starts[member]} steps, and a window {self.window}."
             raise DataError(words, key=("data", "window"), suggestion="Give the steps before too.")
-        return series.rows(series.numbers[series.ends[some][:, None] - self.window + np.arange(self.window)], some)
+        return series.rows(series.numbers[series.ends[some][:, None] - self.window + np.arange(self.window)], some, at_end=True)
 
 
 @dataclass(frozen=True)
@@ -363,9 +363,11 @@ class Series:
         names, belongs = self.splits
         return {name: np.flatnonzero(belongs[members] == number) for number, name in enumerate(names)}
 
-    def rows(self, inputs: Array, some: Array, lengths: Array | None = None) -> Rows:
-        """Rows of one series each, without targets. Columns that are no inputs may split them."""
+    def rows(self, inputs: Array, some: Array, lengths: Array | None = None, at_end: bool = False) -> Rows:
+        """Rows of one series each, without targets. Columns that are no inputs may split them: as at its beginning, or its end."""
         import numpy as np
+
+        places = self.ends[some] - 1 if at_end else self.starts[some]
 
         others = [name for name in self.table.frame.columns if name not in self.inputs]
         return Rows(
@@ -378,7 +380,7 @@ class Series:
             places=lambda row: self.called(int(some[row])),
             lengths=lengths,
             features=tuple(self.inputs),
-            extra=self.table.frame[self.starts[some]].select(others) if others else None,
+            extra=self.table.frame[places].select(others) if others else None,
         )
 
 
