@@ -93,6 +93,28 @@ def test_what_is_missing_or_mistyped_is_named(birds: Path, tmp_path: Path, chang
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_new_rows_in_another_encoding_than_the_trainings(tmp_path: Path) -> None:
+    cities = ["Zürich", "Genève", "Bern"]
+    table = pl.DataFrame({"city": [cities[n % 3] for n in range(90)], "y": ["ab"[n % 3 == 0] for n in range(90)]})
+    (tmp_path / "old.csv").write_bytes(table.write_csv().encode("windows-1252"))
+    config = "data: {name: csv, path: old.csv, target: y, encoding: windows-1252}\nmodel: mlp\n"
+    (tmp_path / "a.yaml").write_text(config)
+    run = train(tmp_path / "a.yaml", {**SMALL, "optimizer.lr": 0.01}, runs=tmp_path / "runs").run
+    (tmp_path / "new.csv").write_bytes(table.write_csv().encode())
+    (tmp_path / "wide.csv").write_bytes(table.write_csv().encode("utf-16"))
+    table.write_ndjson(tmp_path / "new.jsonl")
+    wanted = [row["probability"] for row in predict(run, tmp_path / "old.csv")["answers"]]
+    for name in ("new.csv", "wide.csv", "new.jsonl"):
+        assert [row["probability"] for row in predict(run, tmp_path / name)["answers"]] == wanted, name
+
+
+def test_answers_never_take_the_place_of_the_rows(birds: Path, tmp_path: Path) -> None:
+    rows = Path(shutil.copy(PENGUINS, tmp_path / "rows.csv"))
+    with pytest.raises(ConfigError, match="holds the rows to be answered"):
+        predict(birds, [PENGUINS, rows], output=tmp_path / "." / "rows.csv")
+    assert rows.read_bytes() == PENGUINS.read_bytes()
+
+
 def test_an_unknown_category_and_a_gap_get_an_answer(birds: Path, tmp_path: Path) -> None:
     odd = frame().head(2).with_columns(island=pl.lit("Elsewhere"), bill_length_mm=pl.lit(None))
     assert len(answered(birds, odd, tmp_path)) == 2

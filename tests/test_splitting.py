@@ -218,5 +218,8 @@ def test_what_the_source_splits_itself_stays_and_the_rest_comes_from_train() -> 
     made = {"train": np.arange(80), "test": np.arange(80, 100)}
     found = assign(rows_with({"x": [0] * 100}, splits=made), Shares(validation=0.25, test=0.5), 0)
     assert found["test"].tolist() == list(range(80, 100)) and len(found["validation"]) == 20 and len(found["train"]) == 60
+    for setting in ("group", "time", "column"):
+        with pytest.raises(ConfigError, match="is split already"):
+            assign(rows_with({"x": [0] * 100}, splits=made), Shares(**{setting: "x"}), 0)  # type: ignore[arg-type]
     whole = {**made, "validation": np.array([], dtype=int)}
     assert list(assign(rows_with({"x": [0] * 100}, splits=whole), Shares(), 0)) == ["train", "test"]

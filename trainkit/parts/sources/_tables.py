@@ -203,7 +203,7 @@ def stream_table(path: str, how: TableFormat, size: int, *, key: Key = ()) -> It
     """
     for file in [STDIN] if path == STDIN else _files(path, key):
         start, left = 0, None
-        for frame in _frames(file, how, key):
+        for frame in _frames(file, _as_written(file, how), key):
             left = frame if left is None else _stacked([left, frame])
             full = left.height - left.height % size
             for n in range(0, full, size):
@@ -213,6 +213,26 @@ def stream_table(path: str, how: TableFormat, size: int, *, key: Key = ()) -> It
             yield _piece(file, left, start)
         elif not start:
             raise DataError(f"{_called(file)} has no rows.", key=key)
+
+
+def _as_written(file: str, how: TableFormat) -> TableFormat:
+    """New rows need not be written as those of the training were: UTF-8 and UTF-16 are known when they are seen."""
+    import codecs
+    import zlib
+
+    if how.encoding == "auto" or file == STDIN:
+        return how
+    try:
+        with _opened(file) as stream:
+            block = stream.read(2**16)
+    except (OSError, EOFError, zlib.error):  # said when it is read
+        return how
+    try:
+        marked = block.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        codecs.getincrementaldecoder("utf-8")().decode(block)  # the last letter may be cut
+        return how.model_copy(update={"encoding": "auto"}) if marked or not block.isascii() else how
+    except UnicodeDecodeError:
+        return how.model_copy(update={"encoding": "auto"}) if marked else how
 
 
 def _piece(file: str, frame: pl.DataFrame, start: int) -> Table:
@@ -270,6 +290,8 @@ def _frames(file: str, how: TableFormat, key: Key) -> Iterator[pl.DataFrame]:
         with _opened(file) as stream:
             ending = Path(file.removesuffix(".gz")).suffix.lower()
             kind = _ENDINGS.get(ending, _shown(stream)) if how.format == "auto" else how.format
+            if kind == "ndjson":  # JSON is UTF-8
+                how = how.model_copy(update={"encoding": "auto"})
             text = _Text(_called(file), stream, how, key)
             if kind != "parquet":
                 yield from _csv(text) if kind == "csv" else _ndjson(text)
