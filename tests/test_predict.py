@@ -118,6 +118,9 @@ def test_answers_never_take_the_place_of_the_rows(birds: Path, tmp_path: Path) -
 def test_an_unknown_category_and_a_gap_get_an_answer(birds: Path, tmp_path: Path) -> None:
     odd = frame().head(2).with_columns(island=pl.lit("Elsewhere"), bill_length_mm=pl.lit(None))
     assert len(answered(birds, odd, tmp_path)) == 2
+    (note,) = predict(birds, tmp_path / "rows.csv")["notes"]
+    assert note.startswith("column 'island': 2 of 2 values are not among the training rows' ('Elsewhere')")
+    assert predict(birds, PENGUINS)["notes"] == []
 
 
 @pytest.mark.parametrize(("settings", "words"), [

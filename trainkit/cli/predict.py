@@ -10,7 +10,7 @@ import typer
 
 from trainkit.cli import _shell
 from trainkit.cli._options import Debug, Device, Json, Plugin, Runs
-from trainkit.errors import ConfigError
+from trainkit.errors import ConfigError, printable
 
 
 def command(
@@ -35,6 +35,9 @@ def command(
         from trainkit.jobs.predicting import answers, predict, write
         from trainkit.store.runs import find_checkpoint, runs_root
 
+        def say(note: str) -> None:
+            print(printable(f"note      {note}"), file=sys.stderr)
+
         with Counting() as counting:
             if output is not None:
                 facts = predict(
@@ -42,11 +45,13 @@ def command(
                 )
             else:
                 path = find_checkpoint(checkpoint, runs_root(runs))
-                frames = answers(path, inputs, top=top, plugins=plugin or [], device=device)
+                frames = answers(path, inputs, top=top, plugins=plugin or [], device=device, note=say)
                 for frame in write(frames, sys.stdout.buffer, ".csv"):
                     sys.stdout.buffer.flush()
                     counting.step(frame.height)
                 return
+        for note in facts["notes"]:
+            say(note)
         if as_json:
             print(json.dumps(facts))
         else:

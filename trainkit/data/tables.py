@@ -403,6 +403,17 @@ class FittedTable:
         """For people: each column's name, its kind, what is made of it, and how many inputs that is."""
         return [(column.name, column.kind, _said(column), len(column.inputs)) for column in self.columns or ()]
 
+    def strange(self, rows: Rows) -> dict[str, pl.Series]:
+        """The categories, column by column, that training never saw; without those of columns that have none."""
+        found = {}
+        for column in self.columns or ():
+            if isinstance(column.how, Category) and not column.how.rare:  # else it saw more of them than it kept
+                words = _words(_plain(rows.inputs[column.name])).drop_nulls()
+                unknown = words.filter(~words.is_in(list(column.how.words)))
+                if len(unknown):
+                    found[column.name] = unknown
+        return found
+
     def told(self) -> list[str]:
         """Columns of one kind together: ``number: bill_length_mm, bill_depth_mm``."""
         kinds: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
@@ -45,8 +46,8 @@ def predict(
     device: str | None = None,
     step: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, Any]:
-    """Answer the rows of files or folders (``-``: the standard input): checkpoint, rows, and ``answers``, a mapping a row, or
-    the ``output`` file they were written to.
+    """Answer the rows of files or folders (``-``: the standard input): checkpoint, rows, ``notes`` on what was odd about them,
+    and ``answers``, a mapping a row, or the ``output`` file they were written to.
 
     An answer has ``file``, ``row`` (from 1, where a file holds several), then ``answer`` and ``probability`` of a class, with
     ``top`` also the next ones (``answer_2`` …); a column of 0 or 1 and one of the probability for each label; or the amounts by
@@ -59,8 +60,8 @@ def predict(
     if written is not None and written.exists() and any(Path(source).exists() and written.samefile(source) for source in sources):
         raise ConfigError(f"{written} holds the rows to be answered.", suggestion="Choose another file for the answers.")
     path = find_checkpoint(str(checkpoint), runs_root(runs))
-    facts: dict[str, Any] = {"checkpoint": str(path), "rows": 0}
-    frames = answers(path, sources, top=top, plugins=plugins, device=device)
+    facts: dict[str, Any] = {"checkpoint": str(path), "rows": 0, "notes": []}
+    frames = answers(path, sources, top=top, plugins=plugins, device=device, note=facts["notes"].append)
     if written is None:
         found = []
         for frame in frames:
@@ -98,8 +99,10 @@ def answers(
     top: int | None = None,
     plugins: Sequence[str | Path] = (),
     device: str | None = None,
+    note: Callable[[str], None] = lambda words: None,
 ) -> Iterator[pl.DataFrame]:
-    """The answers, a frame for every few thousand rows, in order. Nothing named inside the checkpoint is opened."""
+    """The answers, a frame for every few thousand rows, in order; at the end ``note`` hears what was odd about the rows.
+    Nothing named inside the checkpoint is opened."""
     import polars  # noqa: F401
 
     if "-" in inputs:
@@ -111,11 +114,14 @@ def answers(
     spec = Spec.restore(content["spec"])
     _check_top(spec, top)
     fitted = config.preprocess.restore(content["fitted"]["inputs"])
+    strange: dict[str, Counter[str]] = {}
 
     def prepared_rows(rows: Rows) -> tuple[Rows, Split]:
         index = np.arange(len(rows))
         nothing = torch.zeros(len(rows), 0, device=hardware.device)
         held, numbers = fitted.held(rows, index), torch.from_numpy(index)
+        for column, words in getattr(fitted, "strange", lambda rows: {})(rows).items():
+            strange.setdefault(column, Counter()).update(words.to_list())
         split = Split(held, nothing, numbers, fitted, hardware.dtype, rows.place, workers=workers(config))
         return rows, split if split.streams or not len(rows) else split.settled()
 
@@ -136,6 +142,10 @@ def answers(
                     continue
                 outputs = torch.cat([part.through(network).to(hardware.dtype) for part in split.slices(batch)])
                 yield _frame(rows, spec, task, outputs, top or 1, counter)
+    for column, seen in strange.items():
+        words = ", ".join(repr(word) for word, _ in seen.most_common(3)) + (", …" if len(seen) > 3 else "")
+        values = f"{seen.total():,} of {counter.rows:,} values"
+        note(f"column {column!r}: {values} are not among the training rows' ({words}): they count as unknown")
     if not counter.rows:
         raise DataError(f"there is no row to answer in {', '.join(inputs)}.")
 

@@ -21,8 +21,14 @@ def told(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     return [
         *map(printable, _described(facts)),
         *(lines(findings, each=5) or ["findings  none: nothing looks wrong"]),
+        *(["mending   what stands behind an arrow goes into that section of the config, beside what it holds"] * _mends(findings)),
         *_shown(facts),
     ]
+
+
+def _mends(findings: Sequence[Finding]) -> bool:
+    """Is there a fix that is YAML?"""
+    return any(": {" in finding.fix for finding in findings)
 
 
 def _described(facts: Mapping[str, Any]) -> Iterator[str]:
