@@ -74,8 +74,9 @@ def _left_out(rows: Rows, index: Mapping[SplitName, Index]) -> Iterator[str]:
     if left and rows.splits is None:
         yield f"{left:,} rows reach from one split into the next, and are in none"
     if skipped := getattr(rows.inputs, "skipped", ()):
-        more = f" and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
-        yield f"{len(skipped):,} pictures are skipped: {skipped[0][0]} ({skipped[0][1]}){more}"
+        named = ", ".join(f"{path} ({why})" for path, why in skipped[:10])
+        more = f" and {len(skipped) - 10:,} more" if len(skipped) > 10 else ""
+        yield f"{len(skipped):,} pictures are skipped: {named}{more}"
 
 
 def whole(
