@@ -1,5 +1,6 @@
 """What many tests share: an engine Run from a few settings, on the digits or on rows made in the test."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from trainkit.config.tree import Config
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.jobs.building import TASKS, read_data, read_rows
+from trainkit.jobs.driving import Silent
 from trainkit.parts.preprocessing import NAMES, preprocessing
 from trainkit.parts.sources import sources
 from trainkit.parts.tasks import tasks
@@ -43,3 +45,14 @@ def make_run(overrides: Sequence[str] | Mapping[str, Any] = (), rows: Rows | Non
 def digits() -> Rows:
     """The digits as read."""
     return sources.read("digits").build(None)
+
+
+class StopAfter(Silent):
+    """Presses Ctrl-C after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
+        if step == self.steps:
+            signal.raise_signal(signal.SIGINT)

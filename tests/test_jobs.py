@@ -11,10 +11,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.helpers import StopAfter
 from trainkit import evaluate, resume, train
 from trainkit.config.loading import load
 from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, NumericError, TrainkitError
-from trainkit.jobs.driving import Silent
 from trainkit.jobs.training import rehearse
 from trainkit.store import checkpoint
 
@@ -45,17 +45,6 @@ def table(tmp_path: Path, config: Path) -> Path:
     path = tmp_path / "table.yaml"
     path.write_text("data: {name: csv, path: rows.csv, target: good}\nmodel: mlp\ntraining: {epochs: 2}\nloggers: []\n")
     return path
-
-
-class StopAfter(Silent):
-    """Presses Ctrl-C after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
-        if step == self.steps:
-            signal.raise_signal(signal.SIGINT)
 
 
 def records(folder: str) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Pictures that stream, augmented: the same training with any number of workers, and resumed with another."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers import StopAfter
 from trainkit import evaluate, resume, train
 from trainkit.jobs.driving import Silent
 from trainkit.store import checkpoint
@@ -40,17 +40,6 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "folder.yaml"
     path.write_text(CONFIG)
     return path
-
-
-class StopAfter(Silent):
-    """Presses Ctrl-C after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
-        if step == self.steps:
-            signal.raise_signal(signal.SIGINT)
 
 
 def state(run: str | Path) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def whole(
 ) -> Split:
     """Every row, with the preprocessing of a checkpoint."""
     targets, inputs = FittedTargets.restore(fitted["targets"]), preprocess.restore(fitted["inputs"])
-    return _split(rows, np.arange(len(rows)), inputs, targets, dtype, workers)
+    split = _split(rows, np.arange(len(rows)), inputs, targets, dtype, workers)
+    return split if split.streams else split.settled()
 
 
 def _split(rows: Rows, index: Index, inputs: Fitted, targets: FittedTargets, dtype: torch.dtype, workers: int) -> Split:

@@ -118,12 +118,11 @@ def answers(
 
     def prepared_rows(rows: Rows) -> tuple[Rows, Split]:
         index = np.arange(len(rows))
-        nothing = torch.zeros(len(rows), 0, device=hardware.device)
-        held, numbers = fitted.held(rows, index), torch.from_numpy(index)
+        held, numbers, nothing = fitted.held(rows, index), torch.from_numpy(index), torch.zeros(len(rows), 0)
         for column, words in getattr(fitted, "strange", lambda rows: {})(rows).items():
             strange.setdefault(column, Counter()).update(words.to_list())
         split = Split(held, nothing, numbers, fitted, hardware.dtype, rows.place, workers=workers(config))
-        return rows, split if split.streams or not len(rows) else split.settled()
+        return rows, (split if split.streams or not len(rows) else split.settled()).to(hardware.device)
 
     with prepared(content["hardware"]["threads"], config.deterministic):
         check_sizes(config, spec, trained_weights(content))
