@@ -27,6 +27,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import trainkit.jobs.resuming
 import trainkit.jobs.training
 import trainkit.report.plots
+from tests.tiny_body import Tiny
+from trainkit.parts.models import models
 from trainkit.store import checkpoint
 from trainkit.store.runs import RunFolder, folders
 
@@ -105,6 +107,7 @@ def survive(config: str, overrides: list[str], root: Path, moments: random.Rando
 
 def main(rounds: int, folder: Path, config: str, overrides: list[str]) -> dict[str, Any]:
     """So many trainings, each killed several times."""
+    models.register(Tiny)
     began = time.monotonic()
     os.waitpid(fork(lambda: trainkit.jobs.training.train(config, overrides, runs=folder / "whole")), 0)
     seconds = time.monotonic() - began

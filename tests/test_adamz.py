@@ -180,9 +180,9 @@ def test_the_rate_is_given_back_after_an_error(monkeypatch: pytest.MonkeyPatch) 
 def test_defaults_are_the_paper_s() -> None:
     settings = optimizers.read("adamz").model_dump()
     assert settings == {
-        "name": "adamz", "lr": 1e-3, "weight_decay": 0.0, "decay_all": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
-        "overshoot_factor": 0.5, "stagnation_factor": 1.2, "stagnation_threshold": 0.2, "patience": 100, "stagnation_period": 10,
-        "min_lr": 1e-7, "max_lr": 1.0,
+        "name": "adamz", "lr": 1e-3, "weight_decay": 0.0, "groups": {}, "layer_decay": None, "decay_all": False, "beta1": 0.9,
+        "beta2": 0.999, "eps": 1e-8, "overshoot_factor": 0.5, "stagnation_factor": 1.2, "stagnation_threshold": 0.2,
+        "patience": 100, "stagnation_period": 10, "min_lr": 1e-7, "max_lr": 1.0,
     }  # fmt: skip
     net = network()
     built = made(net, **settings)

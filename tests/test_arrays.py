@@ -242,9 +242,36 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, name: str) -> None:
     else:
         torch.save({"inputs": Bomb(tmp_path / "ran"), "targets": torch.zeros(2)}, path)
     given = tmp_path if name == "inputs.npy" else path
-    with pytest.raises(DataError, match="which could run any program" if name != "a.pt" else "cannot be read as .pt"):
+    with pytest.raises(DataError, match="which could run any program"):
         sources.read({"name": "arrays", "path": str(given)}).build(None)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            [torch.ones(3)],
+            "holds no tensors by their names, but an object of type list. Save tensors, each by its name: torch.save",
+        ),
+        ({0: torch.ones(3)}, "holds no tensors by their names, but an object of type dict."),
+        (torch.nn.Linear(2, 3), r"holds Python objects \(torch.nn.modules.linear.Linear\), which could run any program"),
+        (torch.ones(3), "holds one array without a name: is it the inputs, or the targets?"),
+        (torch.nn.Linear(2, 3).state_dict(), "has no array 'inputs'. There are: bias, weight."),
+    ],
+)
+def test_a_file_of_something_else(content: Any, words: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(DataError, match=words) as caught:
+        sources.read({"name": "arrays", "path": str(tmp_path / "a.pt")}).build(None)
+    assert caught.value.problems[0].key == ("data", "path")
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_what_was_never_an_array_is_not_called_a_program(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("size,price\n1,2\n")
+    with pytest.raises(DataError, match=f"cannot be read as {Path(name).suffix}. It is damaged or cut off, or not"):
+        sources.read({"name": "arrays", "inputs": str(tmp_path / name), "targets": str(tmp_path / name)}).build(None)
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.safetensors", "a.pt"])

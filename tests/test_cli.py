@@ -129,7 +129,7 @@ BAD: list[tuple[str, str, int | None, int | None, str]] = [
         "data: digits\nmodel: mpl\n",
         2,
         8,
-        "model: 'mpl' is not a model. Did you mean mlp? There are: cnn, gru, lstm, mlp, ",
+        "model: 'mpl' is not a model. Did you mean mlp? There are: cnn, convnext, densenet, ",
     ),
     ("a.yaml", BASE + "optimizer: {lr: -1}\n", 3, 17, "optimizer.lr should be greater than 0, not -1."),
     ("a.yaml", BASE + "optimizer: {lr: .nan}\n", 3, 17, "optimizer.lr should be a finite number, not .nan."),

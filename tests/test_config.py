@@ -374,7 +374,13 @@ def test_every_setting_has_bounds(key: str, value: str, tmp_path: Path) -> None:
         ("training: {evaluate_every: epoc}",
             "3:28: training.evaluate_every should be 'epoch' or a whole number, not 'epoc'. Did you mean epoch?"),
         ("optimizer: {namee: sgd}", "3:13: optimizer.namee is not a setting of adamw. Did you mean name? "
-            "There are: name, lr, weight_decay, decay_all, beta1, beta2, eps."),
+            "There are: name, lr, weight_decay, groups, layer_decay, decay_all, beta1, beta2, eps."),
+        ("optimizer.lr: 3", "3:1: optimizer.lr: a dot leads into a section in arguments alone, not in a file. "
+            "Write `optimizer: {lr: 3}`."),
+        ("split: {}\nsplit.test: 0.3", "4:1: split.test: a dot leads into a section in arguments alone, not in a file. "
+            "Write `test: 0.3` into the section split."),
+        ("model.hidden: [3]", "3:1: model.hidden: a dot leads into a section in arguments alone, not in a file. "
+            "Write `model: {name: mlp, hidden: [3]}`."),
         ("task: {nmae: regression}", "3:8: task.nmae is not a setting. Did you mean name?"),
         ("task: {}", "3:1: task needs a name: which task? There are: classification, …"),
         ("loggers: [{}]", "3:11: loggers[0] needs a name: which logger? There are: jsonl, tensorboard."),
@@ -458,8 +464,8 @@ def test_any_override_is_a_config_or_a_config_error(key: str, value: str) -> Non
 
 # --- every key and value of every shipped config, wrong in turn
 
-FREE = {("data", "kinds"), ("task", "class_weights")}
-"""Mappings whose keys are the user's: a column, a class."""
+FREE = {("data", "kinds"), ("task", "class_weights"), ("optimizer", "groups"), ("training", "unfreeze")}
+"""Mappings whose keys are the user's: a column, a class, layers, an epoch."""
 DECIDING = {("data", "kind")}
 """Settings that decide which others there are: without them it is the others that are said to be wrong."""
 

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.helpers import make_run
+from trainkit.data.columns import parsed
 from trainkit.engine.loop import fit
 from trainkit.errors import ConfigError, DataError, Problem, TrainkitError
 from trainkit.parts.sources import _tables, sources
@@ -419,7 +422,7 @@ def test_columns_by_name_and_pattern(read: Any, refusal: Any) -> None:
     rows = read(text, columns=["x[1]", "s_*"])
     assert rows.inputs.columns == ["s_1", "s_2", "x[1]"] and rows.extra.rows() == [("4",), ("8",)]
     assert read(text, columns=["*"], kinds={"s_?": "ignore", "s_2": "category"}).inputs.columns == ["s_2", "x[1]", "day"]
-    assert refusal(text, columns=["s_1", "t_*"]).key == ("data", "columns")
+    assert refusal(text, columns=["s_1", "t_*"]).key == ("data", "columns", 1)
 
 
 def test_kinds(read: Any, refusal: Any) -> None:
@@ -499,6 +502,52 @@ def test_columns_without_a_name_are_left_out_of_new_rows(tmp_path: Path) -> None
     (tmp_path / "new.csv").write_text(",a\n0,1.5\n1,\n")
     (piece,) = answers(tmp_path / "new.csv")
     assert piece.inputs.columns == ["a"] and piece.inputs["a"].to_list() == ["1.5", None]
+
+
+NASTY = [
+    "", "1e400", "-1e-400", "1e101", "nan", "-nan", "NaN", "inf", "-Infinity", "NA", "null", "x", "é", "true", "1_000", "0x10",
+    "1e", "+1", "-0", "007", "1.", ".5", "-.5e-3", "12 ", " 1.5", "\t2", "1,5", "\u22121.5", '"3"', '"3,5"', '"4\n5"', "'1'", "1\r",
+    "1,2,3", "9007199254740993", "2.2250738585072011e-308", "17976931348623158" + "0" * 292,
+]  # fmt: skip
+CELL = st.sampled_from(NASTY) | st.floats(allow_nan=False, allow_infinity=False).map(repr)
+
+
+def meant(text: bytes, numbers: set[str], known: set[str]) -> Any:
+    """What the columns of a file mean, and what is no number of ``numbers``; or the words of the refusal."""
+    try:
+        blocks = _tables._csv(_tables._Text("a.csv", io.BytesIO(text), _tables.TableFormat(), ()), known)
+        frame = _tables._stacked(list(blocks))
+    except DataError as error:
+        return str(error)
+    found = [parsed(frame[name]) for name in sorted(numbers)]
+    wrong = [frame[values.name].filter(values.is_null()).cast(pl.String).to_list() for values in found]
+    return [[value.hex() if value is not None else None for value in values] for values in found], wrong, frame.drop(numbers).rows()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    cells=st.lists(st.tuples(CELL, CELL, CELL), max_size=12),
+    plain=st.integers(0, 30),
+    end=st.sampled_from(["\n", "\r\n"]),
+    separator=st.sampled_from([",", ";", "\t"]),
+    block=st.sampled_from([40, 2**23]),
+)
+def test_numbers_read_at_once_are_those_that_their_text_would_become(
+    cells: list[tuple[str, ...]], plain: int, end: str, separator: str, block: int
+) -> None:
+    rows = [("a", "b", "c"), *[(f"{n / 7}", f"word{n}", f"{n}e-{n}") for n in range(plain)], *cells]
+    text = end.join(separator.join(row) for row in rows).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_tables, "_BLOCK", block)
+        for numbers in ({"a", "c"}, {"b"}, {"a", "b", "c"}):
+            assert meant(text, numbers, known=numbers) == meant(text, numbers, known=set())
+
+
+def test_what_training_found_to_be_numbers_is_read_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(GOOD.encode())
+    knowing = source(Path("unused.csv")).knowing({"size": "number", "colour": "category", "gone": "number"})
+    (rows,) = knowing.fresh([str(tmp_path / "a.csv")], 100)
+    assert rows.inputs.dtypes == [pl.Float64, pl.String, pl.String] and rows.inputs["size"].to_list() == [n / 4 for n in range(40)]
 
 
 class Endless(io.RawIOBase):

@@ -248,13 +248,34 @@ def test_faults_in_texts() -> None:
     assert by_name["cut-off"].fix == ""  # for one giant all batches would grow
 
 
+def test_rows_are_compared_without_the_columns_that_name_them() -> None:
+    columns = {"id": [f"{n}" for n in range(ROWS)], **with_row(7, {name: COLUMNS[name][3] for name in COLUMNS})}
+    classes = [*CLASSES[:7], CLASSES[3], *CLASSES[8:]]
+    by_name = {f.name: f.message for f in found(table(columns, classes))}
+    assert by_name["duplicates"] == "1 row (0.5 %) exactly as one before, but for 'id': row 8"
+
+
+def test_arrays_have_no_settings_for_their_columns() -> None:
+    rows = Rows(np.column_stack([RANDOM.randn(ROWS), np.ones(ROWS)]), AMOUNTS[:, None], "table", "number")
+    assert [(f.message, f.fix) for f in found(rows)] == [
+        ("column 'input 2' is always 1.0 in the training split: it can teach nothing", "leave it out of the inputs")
+    ]
+
+
 def test_faults_in_series() -> None:
     steps = RANDOM.randn(ROWS + 10, 3)
     steps[:, 1], steps[10:31, 2] = 5, np.nan
     rows = Rows(Windows(steps, np.arange(ROWS), 10), AMOUNTS[:, None], "sequence", "number")
     assert [(f.name, f.message) for f in found(rows)] == [
-        ("constant", "feature 2 is always 5: it can teach nothing"),
-        ("gaps", "feature 3: 10 % of the steps have no value"),
+        ("constant", "feature 2 of 3 is always 5: it can teach nothing"),
+        ("gaps", "feature 3 of 3: 10 % of the steps have no value"),
+    ]
+    named = replace(rows, features=("heat", "load", "wind"), file="a.csv")
+    holes = [(2, "a.csv: row 3", "a.csv: row 4"), (1, "a.csv: row 9", "a.csv: row 10")]
+    assert [f.message for f in found(named, holes=holes)] == [
+        "3 steps missing in series that are regular otherwise: between row 3 and row 4; row 9 and row 10",
+        "column 'load' is always 5: it can teach nothing",
+        "column 'wind': 10 % of the steps have no value",
     ]
     padded = np.where(np.arange(10)[:, None] < 4, RANDOM.randn(ROWS, 10, 1), 0)
     assert not found(Rows(padded, AMOUNTS[:, None], "sequence", "number", lengths=np.full(ROWS, 4)))

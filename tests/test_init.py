@@ -325,9 +325,151 @@ def test_any_name_will_do_for_a_column(here: Path, target: str) -> None:
     trains("data.yaml")
 
 
-def test_a_slip_among_amounts_is_named(here: Path) -> None:
-    with pytest.raises(DataError, match=r"row 3.*'1,O5'"):
-        init(data=write({**numbers(), "y": ["0.5", "1.5", "1,O5", *["2.5"] * 197]}), target="y")
+def test_slips_among_numbers_and_dates_count_as_missing(here: Path) -> None:
+    table = {name: list(map(str, values)) for name, values in numbers(300).items()}
+    table |= {
+        "day": [f"2024-0{n % 9 + 1}-0{n % 7 + 1}" for n in range(300)],
+        "q": [f"{n % 50}.5" if n % 3 else "?" for n in range(300)],
+    }
+    table["a"][7], table["day"][299], table["b"][1] = "abc", "some day", "-inf"
+    made = init(data=write({**table, "y": ["a", "b"] * 150}), target="y")
+    assert chosen(made)["data.missing"] == ["abc", "-inf", "some day", "?"]
+    why = "1 value of 'a' is no usable number, 1 value of 'b' is no usable number, and so in 2 more columns: they count as missing"
+    assert reason(made, "data.missing") == why
+    assert not any(key.startswith("data.kinds") for key in chosen(made))
+    trains("data.yaml")
+
+
+def test_a_slip_among_amounts_to_predict_leaves_its_row_out(here: Path) -> None:
+    made = init(data=write({**numbers(), "y": ["0.5", "1.5", "1,O5", *map(str, numbers(197)["a"])]}), target="y")
+    assert chosen(made)["data.missing"] == ["1,O5"] and reason(made, "data.drop_missing_targets") == "1 row without a target"
+    trains("data.yaml")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([f"{n},{n:03}" for n in range(1, 201)], "looks like amounts with ',', such as '1,001': write plain numbers to use it"),
+        ([f"{n / 2}%" for n in range(200)], "looks like amounts with '%', such as '0.0%': write plain numbers to use it"),
+        ([f"${n}.50" for n in range(200)], "looks like amounts with '$', such as '$0.50': write plain numbers to use it"),
+        ([f"{n} kg" for n in range(200)], "looks like amounts with 'kg', such as '0 kg': write plain numbers to use it"),
+        (
+            [f"{n},5" for n in range(200)],
+            "looks like numbers with a comma, such as '0,5': write a point, or say decimal: ',' to use it",
+        ),
+        (["inf", "-inf"] * 100, "holds no usable number, but 'inf', '-inf'"),
+        ([float("inf")] * 200, "holds no usable number, but 'inf'"),
+        ([float("nan")] * 200, "holds no value at all"),
+        (
+            [f"note {n}" if n % 20 == 0 else str(n / 7) for n in range(200)],
+            "10 different values are no numbers, such as 'note 0', 'note 20', 'note 40', …: mend them to use it",
+        ),
+        (
+            ["red" if n == 9 else str(n / 7) for n in range(200)],
+            "'red' is no number here, and a word in 'y': mend it to use the column",
+        ),
+    ],
+)
+def test_amounts_that_cannot_be_read_are_left_out_with_the_reason(here: Path, values: list[Any], why: str) -> None:
+    made = init(data=write({**numbers(), "x": values, "y": ["red", "blue"] * 100}), target="y")
+    assert chosen(made)["data.kinds.x"] == "ignore" and reason(made, "data.kinds.x") == why
+    assert "data.missing" not in chosen(made)
+    trains("data.yaml")
+
+
+def test_names_with_digits_are_no_amounts_and_a_third_word_is_read(here: Path) -> None:
+    wings = [f"{n % 30}{'bc'[n % 2]}" for n in range(200)]
+    read = []
+    for row in range(8):  # some of them are training rows
+        flags = ["yes", "no"] * 100
+        flags[23 * row + 1] = "maybe"
+        made = init(data=write({**numbers(), "flag": flags, "wing": wings, "y": ["a", "a", "b", "b"] * 50}), target="y", force=True)
+        read.append(chosen(made).get("data.kinds.flag"))
+        assert "data.kinds.wing" not in chosen(made)
+        trains("data.yaml", 1)
+    assert set(read) == {None, "category"}
+
+
+def test_nothing_to_learn_from_says_why(here: Path) -> None:
+    with pytest.raises(DataError, match=r"no column is left to learn from: 'x' looks like amounts with '%'"):
+        init(data=write({"x": [f"{n}%" for n in range(200)], "y": ["a", "b"] * 100}), target="y")
+    with pytest.raises(DataError, match=r"the target 'x': looks like amounts with '%'"):
+        init(data="data.csv", target="x")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("utf-8", None), ("utf-16", None), ("cp1252", "windows-1252"), ("cp850", "cp850"), ("utf-16-le", "utf-16-le")],
+)
+def test_the_encoding_is_found_out(here: Path, written: str, found: str | None) -> None:
+    text = "straße,größe,y\n" + "".join(f"{('Äcker', 'Köln')[n % 2]},{n / 7:.3f},{'ab'[n // 2 % 2]}\n" for n in range(120))
+    Path("data.csv").write_bytes(text.encode(written))
+    made = init(data="data.csv", target="y")
+    assert chosen(made).get("data.encoding") == found
+    assert found is None or reason(made, "data.encoding").startswith("no UTF-8; read so, it says 'straße'")
+    trains("data.yaml")
+
+
+def test_an_encoding_is_said_where_none_is_found(trainkit: Trainkit, here: Path) -> None:
+    text = "цена,x,y\n" + "".join(f"{('Да', 'Нет')[n % 2]},{n / 7:.3f},{'ab'[n // 2 % 2]}\n" for n in range(120))
+    Path("data.csv").write_bytes(text.encode("cp1251"))
+    assert trainkit("init", "--data", "data.csv", "--target", "цена", "--encoding", "windows-1251").code == 0
+    trains("data.yaml")
+    said = trainkit("init", "--data", "data.csv", "--target", "y", "--encoding", "nope", "--force")
+    assert (said.code, said.err.startswith("no encoding is called 'nope'. There are utf-8,")) == (2, True)
+    Path("bad.csv").write_bytes("a,y\nKöln,1\nZürich,2\n".encode() + b"K\xf6ln,3\n")  # UTF-8, but for a letter
+    said = trainkit("init", "--data", "bad.csv", "--target", "y")
+    assert said.err.startswith("bad.csv: line 4 is not text in UTF-8. Say how it is written, such as --encoding")
+
+
+def test_a_pattern_of_files_in_quotes(trainkit: Trainkit, here: Path) -> None:
+    for n in range(3):
+        write({**numbers(60), "y": ["a", "b"] * 30}, f"part-{n}.csv")
+    said = trainkit("init", "--data", "part-*.csv", "--target", "y")
+    assert said.code == 0 and said.out.startswith("part.yaml is written")
+    assert (
+        "path: part-*.csv" in Path("part.yaml").read_text() and "180 rows, 3 columns, of 3 files" in Path("part.yaml").read_text()
+    )
+    trains("part.yaml")
+    assert trainkit("init", "--data", "no-*.csv", "--target", "y").err == "no file fits no-*.csv.\n"
+    said = trainkit("init", "--data", "part-0.csv", "part-1.csv", "--target", "y")
+    assert said.code == 2 and said.err.endswith("Several files are one pattern in quotes: --data 'part-*.csv'.\n")
+
+
+# --- series
+
+
+def test_a_series_is_forecast_when_asked_and_hinted_at_else(trainkit: Trainkit, here: Path) -> None:
+    days = [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(200)]
+    write({"day": days, "rain": numbers()["a"], "sales": [*map(str, numbers()["b"][:199]), "shut"]}, "sales.csv")
+    said = trainkit("init", "--data", "sales.csv", "--target", "sales")
+    command = "trainkit init --data sales.csv --target sales --series"
+    assert said.code == 0 and said.err.endswith(f"To forecast 'sales' from its own past: {command}\n")
+    assert load("sales.yaml").config.data.name == "csv"
+    trains("sales.yaml")
+    made = init(data="sales.csv", target="sales", series=True, force=True)
+    found = chosen(made)
+    assert (found["data.name"], found["data.time"], found["data.window"], found["data.missing"]) == ("series", "day", 28, ["shut"])
+    assert "`columns: [rain]`" in reason(made, "data.target") and made["hint"] is None
+    trains("sales.yaml")
+
+
+def test_several_series_in_a_table_are_told_apart(here: Path) -> None:
+    write(
+        {
+            "shop": ["a"] * 60 + ["b"] * 60,
+            "year": [*range(60)] * 2,
+            "on": ["2024-01-01", "2024-01-02"] * 60,
+            "sales": numbers(120)["a"],
+        }
+    )
+    with pytest.raises(DataError, match="is there twice, and no column tells several series apart"):
+        init(data="data.csv", target="sales", series=True)
+    days = [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(60)]
+    write({"shop": ["a"] * 60 + ["b"] * 60, "on": days * 2, "sales": numbers(120)["a"]})
+    made = init(data="data.csv", target="sales", series=True)
+    assert (chosen(made)["data.group"], chosen(made)["data.window"]) == ("shop", 10)
+    trains("data.yaml")
 
 
 def test_the_only_column_stays_whatever_it_is(here: Path) -> None:
@@ -436,10 +578,26 @@ def test_a_folder_of_pictures_for_each_class(
     trains("pets.yaml", 2)
 
 
+def test_a_table_of_pictures(here: Path) -> None:
+    random = np.random.RandomState(0)
+    (here / "all" / "pixels").mkdir(parents=True)
+    for n in range(40):
+        Image.fromarray(random.randint(0, 256, (16, 16, 3), dtype=np.uint8)).save(here / "all" / "pixels" / f"{n}.png")
+    (here / "all" / "pixels" / "7.png").write_bytes(b"no picture")
+    for prefix, folder in (("pixels/", None), ("", "all/pixels")):
+        write({"file": [f"{prefix}{n}.png" for n in range(40)], "age": random.rand(40), "who": ["a", "b"] * 20}, "all/pets.csv")
+        made = init(data="all/pets.csv", target="age", force=True)
+        found = chosen(made)
+        assert (found["data.name"], found["data.table"], found["data.image"]) == ("images", "all/pets.csv", "file")
+        assert (found.get("data.path"), found["task.name"], found["data.on_error"]) == (folder, "regression", "skip")
+        assert reason(made, "data.on_error").startswith("7.png ")
+        trains("pets.yaml", 2)
+
+
 def test_json_tells_the_file_the_choices_and_the_text(trainkit: Trainkit) -> None:
     write({**numbers(), "y": ["a", "b"] * 100})
     made = json.loads(trainkit("init", "--data", "data.csv", "--target", "y", "--json").out)
-    assert set(made) == {"config", "choices", "text"} and made["config"] == "data.yaml"
+    assert set(made) == {"config", "choices", "text", "hint"} and made["hint"] is None and made["config"] == "data.yaml"
     assert made["text"] == Path("data.yaml").read_text(encoding="utf-8")
     assert {"key": "data.target", "value": "y", "why": "what is predicted; every other column is an input"} in made["choices"]
     config = load("data.yaml").config

@@ -126,6 +126,9 @@ UNSAFE = re.compile(
 )
 
 
+READ_TENSORS = ("store/", "parts/sources/arrays", "parts/models/_weights")
+
+
 @pytest.mark.parametrize("path", MODULES, ids=label)
 def test_nothing_unsafe_is_called(path: Path) -> None:
     for line, name, call in calls(path):
@@ -137,8 +140,8 @@ def test_nothing_unsafe_is_called(path: Path) -> None:
         assert options.get("weights_only", "True") == "True", f"{where}: a checkpoint may hold code"
         assert options.get("shell", "False") == "False", f"{where}: no shell"
         if name == "torch.load":
-            assert label(path).startswith(("store/", "parts/sources/arrays")) and options.get("weights_only") == "True", (
-                f"{where}: only the store reads checkpoints, and a source of arrays tensors"
+            assert label(path).startswith(READ_TENSORS) and options.get("weights_only") == "True", (
+                f"{where}: only the store reads checkpoints, a source of arrays tensors, and a pretrained model weights"
             )
     names = {module.split(".")[0] for _, module in imports(tree(path))}
     assert not names & {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}, f"{label(path)} imports {names}"

@@ -216,7 +216,7 @@ from trainkit.parts.models import models
 models.read({"name": "mlp", "hidden": [8, 8], "dropout": [0.1, 0.2]})
 models.read({"name": "cnn", "blocks": [32, {"channels": 64}]})
 models.read({"name": "lstm", "head": {"hidden": [64], "dropout": 0.3}})
-[models.read(name) for name in models.names()]
+[models.read({"name": name, **({"variant": "resnet18"} if name == "timm" else {})}) for name in models.names()]
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -33,6 +33,7 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("sources", "text"): {"path": "folder"},
     ("sources", "series"): {"path": "a.csv"},
     ("sources", "torchvision"): {"set": "MNIST", "root": "folder"},
+    ("models", "timm"): {"variant": "resnet18"},
     ("augmentations", "synonyms"): {"file": "a.csv"},
     ("augmentations", "paraphrases"): {"file": "a.csv"},
 }

@@ -3,7 +3,10 @@
 import io
 import json
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +78,8 @@ def test_pieces_of_any_size_give_the_same_answers(birds: Path, tmp_path: Path, m
     plain = answered(birds, frame(), tmp_path)
     monkeypatch.setattr("trainkit.jobs.predicting._AT_ONCE", 1)  # as many rows as a batch of evaluation has
     assert answered(birds, frame(), tmp_path) == plain
-    twice = predict(birds, [PENGUINS, tmp_path / "rows.csv"])["answers"]
-    assert [row["row"] for row in twice] == [*range(1, 345)] * 2 and twice[0]["file"] == str(PENGUINS)
+    several = predict(birds, [PENGUINS, tmp_path / "rows.csv", tmp_path / "rows.csv"])["answers"]
+    assert [row["row"] for row in several] == [*range(1, 345)] * 3 and several[0]["file"] == str(PENGUINS)
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -152,6 +155,36 @@ def test_from_the_standard_input_to_the_standard_output(birds: Path, monkeypatch
     assert not left.value.code and len(lines) == 345 and lines[0] == "file,row,answer,probability"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="tells by /proc when a process waits")
+def test_ctrl_c_ends_the_wait_for_more_rows(birds: Path, tmp_path: Path) -> None:
+    import fcntl
+    import termios
+
+    words = "import signal; signal.signal(2, signal.default_int_handler); from trainkit.cli import main; main()"
+    command = [sys.executable, "-c", words, "predict", str(birds), "-", "-o", "out.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None and child.stderr is not None
+
+        def waits() -> bool:
+            """All that was sent is read, and it sleeps."""
+            unread = int.from_bytes(fcntl.ioctl(child.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)  # type: ignore[arg-type]
+            return not unread and Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+        try:
+            child.stdin.write(PENGUINS.read_bytes())
+            child.stdin.flush()
+            end = time.monotonic() + 120
+            while not waits() and time.monotonic() < end:
+                time.sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            code = child.wait(20)  # a second where nobody else computes
+        finally:
+            child.kill()
+        said = child.stderr.read()
+    assert code == 130 and b"Stopped at once" in said and b"Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_amounts_are_answered_in_their_own_units(tmp_path: Path) -> None:
     random = np.random.RandomState(0).randn(200, 2)
     table = pl.DataFrame({"a": random[:, 0], "b": random[:, 1], "x": 1000 + 10 * random[:, 0], "y": random.sum(axis=1)})
@@ -182,7 +215,7 @@ def test_every_label_gets_its_chance(tmp_path: Path) -> None:
 
 
 def test_the_first_of_equals_is_the_answer_however_many_are_asked_for() -> None:
-    from trainkit.jobs.predicting import _Counter, _frame
+    from trainkit.jobs.predicting import _frame
     from trainkit.parts.tasks import tasks
     from trainkit.spec import Rows, Spec
 
@@ -190,7 +223,7 @@ def test_the_first_of_equals_is_the_answer_however_many_are_asked_for() -> None:
     rows = Rows(np.zeros((4, 1)), np.zeros((4, 0)), "table", "number", file="x.csv")
     task = tasks.read("classification").build(spec)
     for outputs in (torch.zeros(4, 3), torch.tensor([[0.0, 1, 1]] * 4)):
-        frames = [_frame(rows, spec, task, outputs, top, _Counter()) for top in (1, 2, 3)]
+        frames = [_frame(rows, 1, spec, task, outputs, top) for top in (1, 2, 3)]
         assert len({frame["answer"].to_list()[0] for frame in frames}) == 1
         last = frames[-1].select(pl.col("^answer.*$")).row(0)
         assert sorted(last) == ["a", "b", "c"] and frames[-1]["row"].to_list() == [1, 2, 3, 4]

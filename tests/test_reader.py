@@ -43,6 +43,7 @@ def refusal(text: str) -> Problem:
         *[('"1"', "1"), ("'true'", "true"), ('""', ""), ('"\\x00"', "\0"), ("|\n a\n b\n", "a\nb\n")],
         *[("[64, 3e-4, no]", [64, 3e-4, "no"]), ("a: {b: [], c: }", {"a": {"b": [], "c": None}}), ("- 1\n- a: 2", [1, {"a": 2}])],
         *[("no: 1", {"no": 1}), ("'1': 2", {"1": 2}), ("'<<': 1", {"<<": 1}), ("? a\n: 1", {"a": 1})],
+        *[("0: 1\n17: a", {"0": 1, "17": "a"}), ("{3: [4], '03': 5}", {"3": [4], "03": 5}), ("9" * 99 + ": 1", {"9" * 99: 1})],
         *[("\ufeffa: 1", {"a": 1}), ("a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}), ("---\na: 1\n...\n", {"a": 1})],
         *[("%YAML 1.1\n---\nno", "no"), ("%YAML 1.2\n---\n1", 1), ("[" * 50 + "]" * 50, json.loads("[" * 50 + "]" * 50))],
     ],
@@ -72,7 +73,11 @@ def test_nan_is_a_float() -> None:
         ("&x a: 1", "1:1", "anchor"),
         ("%TAG ! tag:x,2000:\n---\n1", "1:1", "tag"),
         ("<<: {a: 1}", "1:1", "merges"),
-        ("a: 1\n1: b", "2:1", 'The key 1 is read as a number. Write it in quotes: "1"'),
+        ("a: 1\n01: b", "2:1", 'The key 01 is read as a number. Write it in quotes: "01"'),
+        ("0x1: b", "1:1", 'The key 0x1 is read as a number. Write it in quotes: "0x1"'),
+        ("-1: b", "1:1", 'The key -1 is read as a number. Write it in quotes: "-1"'),
+        ("1.0: b", "1:1", "The key 1.0 is read as a number"),
+        ('{3: a, "3": b}', "1:8", "3 is written on line 1 and again on line 1. Keep one"),
         ("true: b", "1:1", "The key true is read as true or false. Write it in quotes"),
         ("~: b", "1:1", "The key ~ is read as nothing. Write it in quotes"),
         ("1e5: b", "1:1", "The key 1e5 is read as a number"),
@@ -239,7 +244,7 @@ def test_dump_is_readable() -> None:
 
 TRICKY = ["1e-3", "no", "null", "~", "0x1F", "0o7", "1_000", "2024-01-01", ".nan", "", "<<", "a: b", "- a", "#", "a #b", "lr:1e-3"]
 TRICKY += ["\x85", "a\x85b", "\u2028", "\r", "\r\n", " a ", "a\n\n b", "\n...\n", "...", "\ufeff", "\0", "\x1b", "\U0010ffff"]
-TRICKY += ["'\"", "?", "x" * 2000, "x " * 200]
+TRICKY += ["3", "03", "'\"", "?", "x" * 2000, "x " * 200]
 PIECES = ["a", ": ", "- ", "? ", "\n", "  ", "[", "]", "{", "}", ", ", "'", '"', "---\n", "...\n", "|\n", "1", "%", "#", "\\"]
 
 

@@ -173,7 +173,7 @@ def sample(choose: random.Random, schema: Any) -> Any:
         case {"type": "object", "properties": _}:
             return section(choose, kind)
         case {"type": "object"}:
-            return {"a": sample(choose, kind["additionalProperties"])}
+            return {"3": sample(choose, kind["additionalProperties"])}
         case {"type": "string"}:
             return schema.get("default") if isinstance(schema.get("default"), str) else "text"
     return None

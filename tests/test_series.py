@@ -502,3 +502,41 @@ def test_the_sunspots_that_ship() -> None:
     path = Path(__file__).parent.parent / "configs" / "data" / "sunspots.csv"
     rows = sources.read({"name": "series", "path": str(path), "time": "year", "target": "sunspots", "window": 22}).build(None)
     assert len(rows) == 309 - 22 and rows.targets.max() == 190.2 and windows(rows)[0][:3] == [[5], [11], [16]]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("shop", "'shop' is data.group: it cannot be an input too."),
+        ("day", "'day' is data.time: it cannot be an input too."),
+        ("sales", "'sales' is data.target: its past is an input anyway."),
+    ],
+)
+def test_an_input_that_is_something_else_already(column: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("day,shop,sales,heat\n" + "".join(f"{n},a,{n},{n}\n" for n in range(9)))
+    settings = {"name": "series", "path": str(tmp_path / "a.csv"), "target": "sales", "window": 2, "time": "day", "group": "shop"}
+    with pytest.raises(ConfigError) as caught:
+        sources.read({**settings, "columns": ["heat", column]}).build(None)
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.key) == (words, ("data", "columns", 1))
+
+
+MONTHS = [f"20{year}-{month:02d}-01" for year in (21, 22) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("moments", "left_out", "holes"),
+    [
+        (MONTHS, (), []),
+        (MONTHS, (5, 14, 15), [(1, "row 5", "row 6"), (2, "row 13", "row 14")]),
+        ([f"2024-01-{day:02d}" for day in range(1, 29) if day % 7 < 5], (), []),  # weekends are none
+        (range(20, 0, -1), (4,), [(1, "row 5", "row 4")]),
+        (np.cumsum([1, 5, 2, 9, 3, 7, 1, 40, 2, 6, 3, 8, 2]).tolist(), (), []),  # regular nowhere
+    ],
+)
+def test_missing_steps_of_a_regular_series(moments: Any, left_out: Any, holes: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    kept = [moment for n, moment in enumerate(moments) if n not in left_out]
+    path.write_text("day,sales\n" + "".join(f"{moment},{n}\n" for n, moment in enumerate(kept)))
+    source = sources.read({"name": "series", "path": str(path), "target": "sales", "window": 2, "time": "day"})
+    assert source.holes() == [(count, f"{path}: {before}", f"{path}: {after}") for count, before, after in holes]  # type: ignore[attr-defined]

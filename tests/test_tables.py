@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from trainkit.data.tables import FittedTable, asked_kind, parsed
+from trainkit.data.columns import asked_kind, parsed
+from trainkit.data.tables import FittedTable
 from trainkit.errors import DataError
 from trainkit.networks.embedded import Embedded, width
 from trainkit.parts.preprocessing.table import Table
@@ -382,7 +383,8 @@ def test_a_row_is_the_same_alone_and_among_many(monkeypatch: Any) -> None:
     fitted, rows = fit(FULL, **FULL_CHOICES), table(FULL)
     together = numbers(fitted, rows)
     assert fitted.held(rows, np.array([7])).values.tolist() == [together[7]]
-    monkeypatch.setattr("trainkit.data.tables._ROWS", 7)
+    for file in ("tables", "columns"):
+        monkeypatch.setattr(f"trainkit.data.{file}.ROWS", 7)
     assert numbers(fitted, rows) == together and repr(fit(FULL, **FULL_CHOICES).content()) == repr(fitted.content())
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from PIL import Image
 
 from tests.helpers import StopAfter
 from trainkit import evaluate, resume, train
+from trainkit.data.splits import Drawn, Split, one_ahead
 from trainkit.jobs.driving import Silent
+from trainkit.spec import Held
 from trainkit.store import checkpoint
 
 CONFIG = """
@@ -88,6 +91,56 @@ def test_a_picture_that_changed_is_noticed(config: Path) -> None:
     )
     with pytest.raises(Exception, match="its rows or values have changed"):
         resume(cut.run)
+
+
+class Large:
+    """A Reader of rows that take 1,000 bytes each."""
+
+    shape, dtype = (100, 1, 10, 100), np.dtype(np.uint8)
+
+    def read(self, index: Any) -> Any:
+        return np.zeros((len(index), 1, 10, 100), np.uint8)
+
+    def digest(self, index: Any) -> bytes:
+        return b""
+
+
+class Opening:
+    """Nothing is prepared."""
+
+    def opened(self, held: Held) -> Held:
+        return held
+
+    finished = opened
+
+
+@pytest.mark.parametrize(("room", "ahead"), [(10**9, 17), (60_000, 7), (31_000, 5), (1, 3)])  # bytes; batches of 5,000
+def test_batches_that_wait_take_no_more_memory_than_there_is_for_them(
+    room: int, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainkit.data.splits.WAITING", room)
+    begun = []
+
+    def steps() -> Iterator[Drawn]:
+        for n in range(1000):
+            begun.append(n)
+            yield Drawn(0, n, torch.arange(5), torch.arange(5))
+
+    opening: Any = Opening()
+    rows = Split(Held(Large()), torch.zeros(100), torch.arange(100), opening, torch.float32, str, workers=8)
+    batches = rows.drawn(steps(), 5)
+    next(batches)
+    assert len(begun) == ahead and (ahead * 5_000 <= room or ahead == 3)  # one thread there is in any case
+    next(batches)
+    assert len(begun) == ahead + 1
+    batches.close()  # type: ignore[attr-defined]
+
+
+def test_of_items_read_one_ahead_no_more_than_one_waits() -> None:
+    begun = []
+    for n, item in enumerate(one_ahead(begun.append(n) or n for n in range(50))):  # type: ignore[func-returns-value]
+        assert item == n and len(begun) <= n + 2
+    assert begun == list(range(50))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")

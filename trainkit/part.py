@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 import pkgutil
+import re
 import sys
 import typing
 from collections.abc import Iterable, Iterator
@@ -85,7 +86,7 @@ def frozen(value: Any) -> Any:
     """Lists as tuples, all the way down: strict tuple fields take nothing else."""
     if isinstance(value, list | tuple):
         return tuple(frozen(item) for item in value)
-    return value
+    return {key: frozen(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def fault(key: Key, message: str) -> ValidationError:
@@ -95,7 +96,18 @@ def fault(key: Key, message: str) -> ValidationError:
 
 
 class IsPath:
-    """Marks a text setting as a path: it is made absolute against the folder of the file that wrote it."""
+    """Marks a text setting as a path: it is made absolute against the folder of the file that wrote it.
+
+    A text that wholly matches ``unless`` is no path but a name. What is read ``once``, when a training begins, is in the
+    checkpoint from then on.
+    """
+
+    def __init__(self, unless: str | None = None, once: bool = False) -> None:
+        self.unless, self.once = unless, once
+
+    def holds(self, value: Any) -> bool:
+        """Is this value a path?"""
+        return isinstance(value, str) and not (self.unless and re.fullmatch(self.unless, value))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(core), "format": "path"}

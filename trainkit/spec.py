@@ -17,6 +17,8 @@ Kind = Literal["table", "image", "sequence", "tokens"]
 Target = Literal["class", "number", "labels"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+FORMAT = "trainkit-checkpoint"
+"""What a checkpoint of trainkit says under ``format``."""
 
 
 class Reader(Protocol):
@@ -99,7 +101,10 @@ class Held:
 
 
 class Fitted(Protocol):
-    """What was learnt from the training rows. Rows go through `held`, `opened`, augmentation (training only), `finished`."""
+    """What was learnt from the training rows. Rows go through `held`, `opened`, augmentation (training only), `finished`.
+
+    Inherit from it: what only tables need then has an answer.
+    """
 
     def held(self, rows: Rows, index: np.ndarray[Any, Any]) -> Held:
         """The rows numbered ``index``, as a split keeps them. Raises DataError naming the row and the column of a wrong value."""
@@ -119,6 +124,15 @@ class Fitted(Protocol):
 
     def told(self) -> Sequence[str]:
         """What a person should know of how the inputs are made, a line each; nothing where there is no choice."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The kind of each column of a table, as in `Rows.kinds`; of anything else, nothing."""
+        return {}
+
+    def strange(self, rows: Rows) -> Mapping[str, pl.Series]:
+        """The categories, column by column, that training never saw; without those of columns that have none."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -74,16 +74,16 @@ class TerminalScreen:
             text.stylize("dim", 0, 9)
         return text
 
-    def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
-        """A live bar of all steps, the ones done already included."""
-        return self._bar(steps, done) if self.live else nullcontext()
+    def bar(self, steps: int, done: int, word: str = "step") -> AbstractContextManager[object]:
+        """A live bar of all steps, or of what ``word`` says, the ones done already included."""
+        return self._bar(steps, done, word) if self.live else nullcontext()
 
     @contextmanager
-    def _bar(self, steps: int, done: int) -> Iterator[None]:
+    def _bar(self, steps: int, done: int, word: str) -> Iterator[None]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("step {task.completed:,}/{task.total:,}"),
+            TextColumn(word + " {task.completed:,}/{task.total:,}"),
             BarColumn(),
             TextColumn("{task.fields[words]}"),
             TimeRemainingColumn(),

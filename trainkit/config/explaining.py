@@ -120,6 +120,18 @@ def not_a_setting(key: Key, tree: Any, root: type[Settings]) -> Problem:
     of = part if isinstance(part, str) else dotted(key[:-1])
     known = [*(owner.model_fields if owner else ()), *(["extends"] if len(key) == 1 else [])]
     word = str(key[-1])
+    head, *inner = word.split(".")
+    if inner and head in known:  # as an argument says it
+        value = flow(at(tree, key))
+        told = nested = value if len(value) <= 60 else "…"
+        for name in reversed(inner):
+            told, nested = f"{name}: {nested}", f"{{{name}: {nested}}}"
+        here = (*key[:-1], head)
+        there = at(tree, here)
+        how = f"Write `{told}` into the section {dotted(here)}."
+        if not isinstance(there, dict):
+            how = f"Write `{head}: {nested if there is None else f'{{name: {flow(there)}, {told}}}'}`."
+        return Problem(f"{dotted(key)}: a dot leads into a section in arguments alone, not in a file.", key, how, at="key")
     sections = root.model_fields if len(key) == 1 else ()
     deeper = [f"{name}.{word.lower()}" for name in sections if word.lower() in _names(settings_at((name,), tree, root))]
     mend = f"Did you mean {deeper[0]}?" if deeper else _did_you_mean(word, known)

@@ -29,6 +29,7 @@ _PLAIN = {  # what text without quotes means in YAML 1.2's core schema, if it is
         "merge": r"<<",  # a string, but not as a key
     }.items()
 }
+_WHOLE = re.compile(r"(?:0|[1-9][0-9]*)\Z")  # can be a key, which is its text: an epoch, or a column in a file without names
 _KINDS = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
 
 
@@ -65,8 +66,9 @@ class Document:
 def read_text(text: str, file: str) -> Document:
     """Read a value of any kind; an empty text is None. ``file`` is what messages call the text.
 
-    Raises ConfigError, with the place, for whatever is not plain YAML, and for equal keys, keys that are not strings, anchors,
-    aliases, merges, tags, integers beyond 64 bits, more than `DEPTH` levels or `SIZE_BYTES`.
+    A key that is a whole number is its text: ``{3: a}`` is ``{"3": "a"}``. Raises ConfigError, with the place, for whatever is
+    not plain YAML, and for equal keys, keys of another kind (``03`` too), anchors, aliases, merges, tags, integers beyond 64
+    bits, more than `DEPTH` levels or `SIZE_BYTES`.
     """
     text = text.removeprefix("\ufeff")
     lines = tuple(_BREAK.split(_UNSEEN.sub("\ufffd", text)))  # fit to be shown
@@ -208,7 +210,8 @@ class _Walk:
         mark = self.check(event, key)
         if not isinstance(event, yaml.ScalarEvent):
             self.fail("A key must be a word, not a list or a section.", "Write `key: value`.", mark, key)
-        name, plain = self.scalar(event, mark, key), event.implicit[0]
+        plain = event.implicit[0]
+        name = event.value if plain and _WHOLE.match(event.value) else self.scalar(event, mark, key)
         if plain and not event.value:
             self.fail("There is no key before the colon.", "Write `key: value`.", mark, key)
         if not isinstance(name, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
@@ -93,6 +94,9 @@ class Training(Settings):
     """Penalty on the sum of all weights' absolute values: it drives weights to zero. Biases and norms are left alone."""
     max_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the weights that lead into one unit (Srivastava et al. 2014, JMLR 15, section 5.1); null: any."""
+    unfreeze: dict[str, str | tuple[str, ...]] = Field(default_factory=dict, examples=[{"3": "layer4", "6": "layer3"}])
+    """Parts of a pretrained model that train from the beginning of an epoch on, counted from 1: `{3: layer4, 6: layer3}`; stages,
+    or other names and patterns as in model.train."""
     ema: float | None = Field(default=None, gt=0, lt=1, examples=[0.999])
     """Evaluate and keep a running mean of the weights, with this memory, such as 0.999, shorter at first; null: the weights."""
     early_stopping: EarlyStopping | None = None
@@ -115,6 +119,13 @@ class Training(Settings):
                 raise fault(("steps",), "epochs and steps are both given: keep one, or make the other null")
             return {**data, "epochs": None}
         return data
+
+    @model_validator(mode="after")
+    def _epochs_are_numbers(self) -> Training:
+        for epoch in self.unfreeze:
+            if not re.fullmatch(r"[1-9]\d{0,8}", epoch):
+                raise fault(("unfreeze", epoch), f"{epoch!r} is no epoch: they are counted from 1")
+        return self
 
     @model_validator(mode="after")
     def _some_length(self) -> Training:
@@ -263,9 +274,9 @@ class Config(Settings):
         """Every part with its key."""
         return ((key, value) for key, value, _ in _walk(self) if isinstance(value, Part))
 
-    def paths(self) -> list[Key]:
-        """The keys of all settings that name files, plugins left out."""
-        return [key for key in path_keys(self) if key[0] != "plugins"]
+    def paths(self, later: bool = False) -> list[Key]:
+        """The keys of all settings that name files, plugins left out; ``later``: those that a checkpoint does not make needless."""
+        return [key for key in path_keys(self, later) if key[0] != "plugins"]
 
     def plugin_parts(self) -> dict[str, str]:
         """Which plugin file each part from outside came from: ``{"models/my_model": "my_model.py"}``."""
@@ -294,12 +305,13 @@ def _tasks() -> Iterator[Any]:
             yield tasks.read(name)
 
 
-def path_keys(settings: Settings) -> list[Key]:
-    """The keys of all settings that are marked as paths and hold one."""
+def path_keys(settings: Settings, later: bool = False) -> list[Key]:
+    """The keys of all settings that are marked as paths and hold one; ``later``: without those that only a new training reads."""
     return [
         key
         for key, value, field in _walk(settings)
-        if isinstance(value, str) and any(isinstance(kind, IsPath) for kind, _ in inside(field.annotation, field.metadata))
+        for kind, _ in inside(field.annotation, field.metadata)
+        if isinstance(kind, IsPath) and kind.holds(value) and not (later and kind.once)
     ]
 
 

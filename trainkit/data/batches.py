@@ -1,7 +1,9 @@
 """Batches with an exact position: step N is always the same rows, and any step is reached at once."""
 
-from collections.abc import Callable, Iterator
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +16,13 @@ from trainkit.spec import Batch
 Sampler = Literal["shuffle", "balanced", "buckets"]
 _POOL = 50
 """Batches whose rows are sorted by length together: enough for little padding, few enough to leave chance its say."""
+
+
+class Drawable(Protocol):
+    """What batches come from."""
+
+    def drawn(self, steps: Iterable[Drawn], size: int) -> Iterator[Batch]:
+        """The batches of these training steps, each of about ``size`` rows."""
 
 
 class Batches:
@@ -40,9 +49,9 @@ class Batches:
         sizes = {end - first for first, end in self._bounds}
         return min(end - first for size in sizes for first, end in bounds(size, max(1, -(-size // accumulate))))
 
-    def between(self, start: int, stop: int) -> Iterator[Batch]:
-        """The batches of the steps ``start`` (from 0) to ``stop``, without it."""
-        return self.rows.drawn(self._steps(start, stop), self.size)
+    def between(self, start: int, stop: int, rows: Drawable | None = None) -> Iterator[Batch]:
+        """The batches of the steps ``start`` (from 0) to ``stop``, without it; of the same ``rows`` in another shape, if given."""
+        return (rows or self.rows).drawn(self._steps(start, stop), self.size)
 
     def _steps(self, start: int, stop: int) -> Iterator[Drawn]:
         epoch = -1

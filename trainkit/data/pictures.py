@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import file_digest, sha256
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple, get_args
@@ -27,11 +27,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainkit.errors import ConfigError, DataError, Problem
-from trainkit.spec import Held, Rows
+from trainkit.spec import Fitted, Held, Rows
 
 Array = np.ndarray[Any, Any]
 Resize = Literal["stretch", "crop", "pad"]
-Scaling = Literal["standard", "imagenet", "none"]
+Scaling = Literal["standard", "imagenet", "asked", "none"]
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm")
 """A file in a folder is taken for a picture by its name's end, in small or large letters."""
 LARGEST_COMMON = 512
@@ -182,7 +182,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedPictures:
+class FittedPictures(Fitted):
     """What was learnt from the training pictures. ``mean`` and ``std``, (channels,), are of colours from 0 to 1."""
 
     form: Form
@@ -195,7 +195,13 @@ class FittedPictures:
 
     def held(self, rows: Rows, index: Array) -> Held:
         """uint8 or the rows' own type, (rows, channels, height, width): a tensor, or a Reader where it does not fit in memory."""
-        if isinstance(rows.inputs, np.ndarray) or (isinstance(rows.inputs, Pictures) and rows.inputs.fits(self.form)):
+        if isinstance(rows.inputs, Pictures):
+            kept = rows.inputs.fits(self.form)
+        else:
+            kept = isinstance(rows.inputs, np.ndarray) and (
+                rows.inputs.shape[1:] == self.form.shape or len(rows) * prod(self.form.shape) * rows.inputs.itemsize <= MEMORY_BYTES
+            )
+        if kept:
             return Held(torch.from_numpy(self.pixels(rows, index)))
         return Held(_Streamed(self, rows, index))
 
@@ -289,7 +295,10 @@ class _Streamed:
         return self.fitted.pixels(self.rows, self.index[index])
 
     def digest(self, index: Array) -> bytes:
-        found: bytes = self.rows.inputs.digest(self.index[index])
+        inputs = self.rows.inputs
+        if isinstance(inputs, np.ndarray):  # made larger for the network than they are
+            return sha256(np.ascontiguousarray(inputs[self.index[index]]).data).digest()
+        found: bytes = inputs.digest(self.index[index])
         return found
 
 
@@ -338,20 +347,24 @@ def fit(
     *,
     size: tuple[int, int] | None = None,
     resize: Resize = "stretch",
-    channels: Literal["auto", "grey", "rgb"] = "auto",
+    channels: Literal["auto", "colour", "grey", "rgb"] = "auto",
     scaling: Scaling = "standard",
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> FittedPictures:
     """Size, channels, range, mean and deviation from the rows numbered ``train``, and from no other.
 
-    Numbers that are all between 0 and 1 keep that range; others run from the least to the greatest. Moments are taken over all
-    pixels of arrays in memory; of what is read from files, over `SAMPLE` rows at most. Raises DataError and ConfigError.
+    ``channels="colour"`` makes three of one, and keeps what has more. Of mean and deviation that are ``asked`` for other channels
+    than there are, each channel gets the middle. Numbers that are all between 0 and 1 keep that range; others run from the least
+    to the greatest. Moments are taken over all pixels of arrays in memory; of what is read from files, over `SAMPLE` rows at most.
+    Raises DataError and ConfigError.
     """
     fitted = FittedPictures(_form(rows, train, size, resize, channels), 0.0, 255.0)
     count = fitted.form.channels
     if scaling == "imagenet" and mean is None:
         mean, std = IMAGENET
+    if scaling == "asked" and mean is not None and std is not None and len(mean) != count:
+        mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
     for name, given in (("mean", mean), ("std", std)):
         if given is not None and len(given) not in (1, count):
             raise ConfigError(
@@ -394,7 +407,8 @@ def _form(rows: Rows, train: Array, size: tuple[int, int] | None, resize: Resize
             height, width = sizes[0] if same else np.median(sizes, axis=0).round().clip(1, LARGEST_SIDE)
             size = int(height), int(width)
     else:
-        count = {"auto": rows.inputs.shape[1], "grey": 1, "rgb": 3}[channels]
+        stored = rows.inputs.shape[1]
+        count = {"auto": stored, "colour": 3 if stored == 1 else stored, "grey": 1, "rgb": 3}[channels]
         size = size or rows.inputs.shape[2:]
     if max(size) > SIDE:
         words = f"{rows.file or 'the data'}: the pictures are {size[0]:,} × {size[1]:,}, and no side may be longer than {SIDE:,}."

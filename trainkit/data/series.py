@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainkit.errors import DataError
-from trainkit.spec import Held, Rows
+from trainkit.spec import Fitted, Held, Rows
 
 if TYPE_CHECKING:
     from trainkit.parts.preprocessing.series import Missing, Scaling
@@ -60,7 +60,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class FittedSeries:
+class FittedSeries(Fitted):
     """What the training rows taught. ``center``, ``scale`` and ``mean`` are float64 (features,)."""
 
     missing: Missing

@@ -66,6 +66,8 @@ class Split:
     seed: int = 0
     workers: int = 0
     """Threads that read ahead, where rows are read at all."""
+    views: int = 0
+    """So many changed views of each row come round, epoch by epoch; 0: every epoch has its own."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -142,8 +144,11 @@ class Split:
                 yield whole.take(step.rows, step.there)
             return
         for step, held in ahead(lambda step: self._read(step.rows, step.there), steps, self._threads(size)):
-            rows = self.rows[step.rows] + (0 if step.turns is None else step.turns << 40)
-            draws = Draws(self.seed, step.epoch, step.step, rows, self.device)
+            if self.views:
+                draws = Draws(self.seed, step.epoch % self.views, 0, self.rows[step.rows], self.device)
+            else:
+                rows = self.rows[step.rows] + (0 if step.turns is None else step.turns << 40)
+                draws = Draws(self.seed, step.epoch, step.step, rows, self.device)
             batch = self._prepared(held, step.rows, step.there, draws)
             for n, change in enumerate(self.changes):
                 if change.mixes and batch.others is None:
@@ -227,9 +232,9 @@ class Data:
         """Held tensors and targets on the device."""
         return replace(self, splits={name: split.to(device) for name, split in self.splits.items()})
 
-    def changed(self, changes: Sequence[Change], seed: int) -> Data:
-        """With these augmentations of the training split."""
-        train = replace(self.splits["train"], changes=tuple(changes), seed=seed)
+    def changed(self, changes: Sequence[Change], seed: int, views: int = 0) -> Data:
+        """With these augmentations of the training split, and so many ``views`` of each row (0: a new one in each epoch)."""
+        train = replace(self.splits["train"], changes=tuple(changes), seed=seed, views=views)
         return replace(self, splits={**self.splits, "train": train})
 
 

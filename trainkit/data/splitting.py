@@ -101,6 +101,9 @@ def column_of(rows: Rows, name: str, setting: str) -> pl.Series:
                 )
             return values
     names = [column for frame in frames for column in frame.columns]
+    if name in rows.target_names:
+        words = f"the rows cannot be split by {name!r}: it is the target, which new rows do not have yet."
+        raise ConfigError(words, key=("split", setting), suggestion=f"Name another column: {', '.join(names[:20])}.")
     raise ConfigError(
         f"the rows cannot be split by {name!r}: the data has no such column.",
         key=("split", setting),
@@ -199,7 +202,7 @@ def split(rows: int, labels: Labels | None, *, validation: float, test: float, s
     for name, count in counts.items():
         if count < 1:
             raise DataError(
-                f"the {name} split would be empty: {parts[name]:.4g} of {rows} rows.",
+                f"the {name} split would be empty: {parts[name]:.4g} of {rows} row{'' if rows == 1 else 's'}.",
                 key=("split",),
                 suggestion="Give more rows, or change split.validation and split.test (0 leaves one out).",
             )

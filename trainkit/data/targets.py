@@ -62,10 +62,12 @@ class FittedTargets:
         if len(strange := sorted(set(names) - known.keys())) == 0:
             return np.array([known[name] for name in names], dtype=np.int64)  # 2 million rows: 0.2 s
         first = next(n for n, name in enumerate(names) if name not in known)
-        others = f", as {len(strange) - 1} more classes" if len(strange) > 1 else ""
+        others = (
+            f" (nor {', '.join(map(repr, [name for name in strange if name != names[first]][:5]))})" if len(strange) > 1 else ""
+        )
         more = ", …" if len(self.classes) > 12 else ""
         raise DataError(
-            f"{rows.place(int(index[first]))}: class {names[first]!r} is not among the training split's{others}: "
+            f"{rows.place(int(index[first]))}: class {names[first]!r}{others} is not among the training split's: "
             f"{', '.join(self.classes[:12])}{more}.",
             key=("data", "target"),
             suggestion="Give the training split rows of it, mend its name, or leave these rows out.",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from trainkit.errors import ConfigError, DataError
-from trainkit.spec import Held, Rows
+from trainkit.spec import Fitted, Held, Rows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -151,7 +151,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class FittedText:
+class FittedText(Fitted):
     """Texts as token ids. A text without any token becomes one unknown token, so that it too gets an answer."""
 
     tokenizer: Tokenizer
@@ -221,7 +221,7 @@ class FittedText:
 
 
 @dataclass(frozen=True)
-class FittedIds:
+class FittedIds(Fitted):
     """Token ids that the source gives: nothing is learnt, and each is checked. Padding becomes 0."""
 
     vocabulary: int

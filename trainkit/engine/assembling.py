@@ -16,6 +16,7 @@ from trainkit.engine.evaluation import evaluating
 from trainkit.engine.hardware import Hardware
 from trainkit.errors import CheckpointError, ConfigError, SetupError
 from trainkit.networks.embedded import Embedded
+from trainkit.networks.transfer import TransferNetwork
 from trainkit.parts.tasks import BuiltTask
 from trainkit.spec import Batch, Spec
 
@@ -30,8 +31,9 @@ def assemble(config: Config, spec: Spec, hardware: Hardware) -> tuple[nn.Module,
     config.model.check(spec)
     spec = replace(spec, outputs=config.task.outputs(spec))
     network = _built(config, spec)
-    with evaluating(network):
-        shape = tuple(spec.example().through(network).shape)
+    outline, example = outlined(config, spec, network, spec.example())
+    with evaluating(outline):
+        shape = tuple(example.through(outline).shape)
     if shape != (2, spec.outputs):
         raise ConfigError(
             f"the model answers two rows with shape {shape}; the data needs {(2, spec.outputs)}.",
@@ -49,6 +51,16 @@ def _built(config: Config, spec: Spec) -> nn.Module:
         what = f"the model's build gives {type(network).__name__}, not a torch.nn.Module."
         raise ConfigError(what, key=("model",), suggestion="Let it return the network.")
     return Embedded(network, spec.embedded, spec.input_size) if spec.embedded else network
+
+
+def outlined(config: Config, spec: Spec, network: nn.Module, example: Batch) -> tuple[nn.Module, Batch]:
+    """The network and rows to ask it about shapes: without numbers where a body would compute 32 pictures for the two."""
+    if not isinstance(network, TransferNetwork):
+        return network, example
+    assert config.task is not None
+    with torch.device("meta"):
+        network = _built(config, replace(spec, outputs=config.task.outputs(spec)))
+    return network, example.to(torch.device("meta"))
 
 
 def check_sizes(config: Config, spec: Spec, weights: Mapping[str, Any]) -> None:
@@ -99,7 +111,7 @@ def copied(network: nn.Module, hardware: Hardware) -> nn.Module:
 def check_norms(network: nn.Module, smallest: int) -> None:
     """Raises ConfigError when batch norm would see one row alone; ``smallest``: rows of the smallest piece."""
     norms = nn.modules.batchnorm._BatchNorm
-    if smallest == 1 and any(isinstance(module, norms) for module in network.modules()):
+    if smallest == 1 and any(isinstance(module, norms) and module.training for module in network.modules()):
         raise ConfigError(
             "batch norm needs more than one row at a time, and some piece would have just one.",
             key=("training",),

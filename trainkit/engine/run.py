@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,13 +19,17 @@ from trainkit.config.reader import read_text
 from trainkit.config.tree import Config
 from trainkit.data.batches import Batches
 from trainkit.data.randomness import key
-from trainkit.data.splits import Data
-from trainkit.engine.assembling import assemble, build_optimizer, check_kernels, check_norms, copied, load_weights
+from trainkit.data.splits import LARGE, Data, Split
+from trainkit.engine.assembling import assemble, build_optimizer, check_kernels, check_norms, copied, load_weights, outlined
 from trainkit.engine.evaluation import Evaluator
+from trainkit.engine.features import Features, Keeper
 from trainkit.engine.hardware import Hardware, processor
 from trainkit.engine.state import State
 from trainkit.engine.summary import multiply_adds, summary
+from trainkit.engine.unfreezing import Unfreezing
 from trainkit.errors import CheckpointError, ConfigError, NumericError
+from trainkit.networks.transfer import TransferNetwork
+from trainkit.parts.models._transfer import Transfer
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
 from trainkit.spec import Batch, Spec, SplitName
@@ -105,6 +111,11 @@ class Run:
     _batches: Batches
     _work: int
     """Multiplications of one row's forward pass, nearly."""
+    unfreezing: Unfreezing
+    told: tuple[str, ...] = ()
+    """What a person should know of the weights that it begins with."""
+    features: Features | None = None
+    """What a frozen body makes of the rows, computed once; None: it is computed when it is needed."""
     seconds: float = 0.0
     """Time of training up to the last step."""
     _since: float = 0.0
@@ -113,10 +124,14 @@ class Run:
     _looked: int = 0
 
     @classmethod
-    def build(cls, config: Config, data: Data, hardware: Hardware) -> Run:
-        """Everything at its first step. Raises ConfigError when parts, settings and data don't fit together."""
+    def build(cls, config: Config, data: Data, hardware: Hardware, begins: bool = True) -> Run:
+        """Everything at its first step; pretrained weights are read only where a training ``begins``.
+
+        Raises ConfigError when parts, settings and data don't fit together.
+        """
         assert config.task is not None, "inferred before"
         network, task = assemble(config, data.spec, hardware)
+        told = config.model.begin(network, data.spec) if begins else []
         data = data.to(hardware.device)
         size = len(data["train"]) if config.training.batch_size == "all" else config.training.batch_size
         sampler = config.training.sampler
@@ -125,7 +140,8 @@ class Run:
         if sampler == "balanced" and data.spec.target != "class":
             raise ConfigError("the sampler balanced needs classes.", key=("training", "sampler"), suggestion="Use shuffle.")
         batches = Batches(data["train"], size, config.seed, sampler)
-        work = multiply_adds(summary(network, data["train"].part(0, 2)))
+        outline, example = outlined(config, data.spec, network, data["train"].part(0, 2))
+        work = multiply_adds(summary(outline, example))
         plan = Plan.make(config, config.task, batches.per_epoch, size, "validation" in data, _at_once(work, data.spec))
         config.schedule.check(plan.steps, plan.per_epoch)
         if plan.accumulate > min(size, len(data["train"])):
@@ -134,7 +150,11 @@ class Run:
                 key=("training", "accumulate"),
                 suggestion="Take fewer pieces.",
             )
+        unfreezing = Unfreezing.plan(config, network, batches.per_epoch)
+        unfreezing.all(network)  # the optimizer knows it from the beginning
+        optimizer = build_optimizer(config, network)
         check_norms(network, batches.smallest(plan.accumulate))
+        unfreezing(network, 0)
         check_kernels(network, task, hardware, next(batches.between(0, 1)))
         # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
         averaged = copied(network, hardware) if plan.ema else None
@@ -143,7 +163,7 @@ class Run:
             data,
             network,
             task,
-            build_optimizer(config, network),
+            optimizer,
             hardware,
             plan,
             State.new(hardware.device),
@@ -152,12 +172,15 @@ class Run:
             torch.amp.GradScaler(hardware.device.type) if hardware.precision == "fp16" else None,
             batches,
             work,
+            unfreezing,
+            tuple(told),
         )
 
     def __post_init__(self) -> None:
         self._unread = torch.zeros((), device=self.hardware.device)
         self._text = self.config.text()  # writing YAML takes longer than a small step
-        self._parameters = [p for p in self.network.parameters() if p.requires_grad]
+        learning = {id(p) for group in self.optimizer.param_groups for p in group["params"]}  # some of them later on
+        self._parameters = [p for p in self.network.parameters() if id(p) in learning]
         self._weights = [p for p in self._parameters if p.ndim > 1]  # not biases and norms
         if self.averaged is not None:  # walking through the modules takes longer than averaging them
             self._means: list[Tensor] = [*self.averaged.parameters()]
@@ -172,7 +195,42 @@ class Run:
     def batches(self, start: int) -> Iterator[Batch]:
         """The batches of all steps from ``start`` on; step N is always the same rows. The clock starts."""
         self._since = perf_counter()
-        return self._batches.between(start, self.plan.steps)
+        cached = 0 if self.features is None else min(self.unfreezing.frozen_until, self.plan.steps)
+        if self.features is not None and start < cached:
+            yield from self._batches.between(start, cached, self.features.train)
+        yield from self._batches.between(max(start, cached), self.plan.steps)
+
+    def rows(self, split: SplitName) -> Split:
+        """A split to be measured by the network of this step: as features, while its body is still what made them."""
+        if self.features is not None and self.state.step <= self.unfreezing.frozen_until:
+            return self.features.splits.get(split, self.data[split])
+        return self.data[split]
+
+    @property
+    def features_ahead(self) -> int:
+        """How many pictures a frozen body's features should be computed of once, before the next step; 0: that does not pay."""
+        model, train, state = self.config.model, self.data["train"], self.state
+        if not isinstance(model, Transfer) or model.cache == "none" or (train.changes and not train.views):
+            return 0
+        left = min(self.plan.steps, self.unfreezing.frozen_until) - state.step
+        if left <= 0 or (left < self.plan.per_epoch and model.cache == "auto"):  # it would not see all of them
+            return 0
+        return len(train) * max(1, train.views) + (len(self.data["validation"]) if "validation" in self.data else 0)
+
+    def keep_features(self, folder: Path, heard: Callable[[int], None]) -> str:
+        """Compute them; files of them lie in ``folder``. ``heard`` hears how many pictures more are done, and may raise to end it.
+        In words, what was kept and where."""
+        model, network, rows = self.config.model, self.network, self.features_ahead
+        assert isinstance(model, Transfer) and isinstance(network, TransferNetwork)
+        large = rows * network.width * self.hardware.dtype.itemsize > LARGE
+        in_file = model.cache == "file" or (model.cache == "auto" and large)
+        augment = self.config.model_dump(mode="json")["augment"]
+        known = [self.data.fingerprint, self.data.fitted["inputs"], *([augment, self.config.seed] if augment else [])]
+        words = json.dumps(known, default=Tensor.tolist)
+        self.features = Keeper(network, self.hardware, folder if in_file else None, words, heard)(self.data)
+        views = f"{len(self.features.train.splits)} views of each picture: " if self.data["train"].views else ""
+        where = f"a file in {folder.name}" if in_file else "memory"
+        return f"{views}{network.width:,} of each of {rows:,} pictures, kept in {where}"
 
     def rate(self, step: int) -> float:
         """The learning rate at ``step``, a function of it and of what the schedule remembers."""
@@ -180,10 +238,11 @@ class Run:
         return self.config.optimizer.lr * schedule.factor(step, self.plan.steps) * schedule.reaction(self.state.schedule)
 
     def set_rate(self) -> None:
-        """Give the optimizer the rate of the coming step."""
+        """Unfreeze what the coming step trains, and give the optimizer its rate."""
+        self.unfreezing(self.network, self.state.step)
         rate = self.rate(self.state.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_factor", 1.0)
 
     @property
     def taken_rate(self) -> float:
@@ -241,7 +300,7 @@ class Run:
         """Evaluate now: means of training since the last time, metrics of validation, and whether they are the best."""
         self.check()
         train = self.state.take_means()
-        validation = self.evaluator(self.data["validation"]).metrics if "validation" in self.data else None
+        validation = self.evaluator(self.rows("validation")).metrics if "validation" in self.data else None
         plan, state = self.plan, self.state
         known = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in (validation or {}).items()}
         heard = plan.monitor or "train_loss"
@@ -332,6 +391,7 @@ class Run:
             raise CheckpointError(f"the checkpoint's optimizer or state does not fit this config: {error}.") from error
         for group, changed in zip(self.optimizer.param_groups, settings, strict=True):
             group.update(changed)
+        self.unfreezing(self.network, self.state.step)
         self._looked = self.state.step
 
     def _changed_settings(self, before: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -360,7 +420,7 @@ class Run:
     @torch.no_grad()
     def _constrain(self) -> None:
         if self.plan.max_norm is not None:
-            for weight in self._weights:
+            for weight in filter(lambda weight: weight.requires_grad, self._weights):
                 weight.renorm_(2, 0, self.plan.max_norm)  # each unit's incoming weights are a row
 
     @torch.no_grad()

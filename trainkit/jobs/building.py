@@ -16,6 +16,7 @@ from trainkit.data.splitting import Shares
 from trainkit.engine.hardware import Hardware
 from trainkit.engine.run import Run
 from trainkit.errors import ConfigError, DataError
+from trainkit.parts.models._transfer import Transfer
 from trainkit.parts.tasks import WORDS, tasks
 from trainkit.spec import Rows, Spec, Target
 
@@ -49,7 +50,7 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
         )
     data = prepare(
         rows,
-        config.preprocess,
+        config.preprocess if fitted is not None else config.preprocess.following(config.model.asked()),
         Shares(**config.split.model_dump()),
         seed=config.seed,
         fitted=fitted,
@@ -58,7 +59,27 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
         workers=workers(config),
         augmented=bool(config.augment),
     )
-    return data.changed(list(_changes(config, data.spec)), config.seed) if config.augment else data
+    if not config.augment:
+        return data
+    return data.changed(list(_changes(config, data.spec)), config.seed, _views(config))
+
+
+def _views(config: Config) -> int:
+    """How many changed views of each picture come round; 0: every epoch has its own. Raises ConfigError where features of what
+    changes in every epoch should be kept."""
+    model = config.model
+    if not isinstance(model, Transfer):
+        return 0
+    if model.augment_copies is None and model.cache in ("memory", "file"):
+        raise ConfigError(
+            f"augmentation changes the pictures in every epoch: their features cannot be kept (cache: {model.cache}).",
+            key=("model", "cache"),
+            suggestion="Keep so many changed views of each: `model.augment_copies: 5`; or leave cache or augment out.",
+        )
+    if model.augment_copies and (mixing := [n for n, part in enumerate(config.augment) if part.mixes]):
+        words = f"{config.augment[mixing[0]].name} mixes pictures anew in every step: no views of them can come round."
+        raise ConfigError(words, key=("augment", mixing[0]), suggestion="Leave it out, or model.augment_copies.")
+    return model.augment_copies or 0
 
 
 def _quick(config: Config, rows: Rows, data: Data) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 
 from trainkit.errors import ConfigError, DataError
-from trainkit.spec import Rows
+from trainkit.spec import Rows, Target
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trainkit.parts.sources._tables import Table
 
 Array = np.ndarray[Any, Any]
 CLASSES, EACH = 20, 10
@@ -26,6 +29,15 @@ WORDS = 8
 """Texts of so many words on average are there to be read."""
 SIDES = (32, 64, 96, 128)
 """Pictures of different sizes, or larger ones, become the largest of these squares that most of them fill."""
+GLANCE = 100
+"""So many values of a column show whether they are files."""
+LONG = 50
+"""Fewer rows are hardly worth forecasting from."""
+_SEEN = (
+    (90, 60, "an hour"), (5_400, 24, "a day"), (1.5 * 86_400, 28, "four weeks"), (10 * 86_400, 26, "half a year"),
+    (45 * 86_400, 12, "a year"), (120 * 86_400, 8, "two years"), (np.inf, 12, "a dozen"),
+)  # fmt: skip
+"""How many steps a forecast looks back on, where the steps are of no more than so many seconds; and what that is."""
 SECTIONS = ("data", "split", "preprocess", "augment", "model", "task", "optimizer", "schedule", "training")
 _TABLES = (".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
 _ARRAYS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
@@ -40,12 +52,31 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(data: Path, target: str | None, text: str | None, *, folder: Path) -> list[Choice]:
-    """The settings for a table in a file, or for a folder of pictures or texts. Paths are written relative to ``folder``.
+class Asked(NamedTuple):
+    """What the user says about the data."""
+
+    data: Path
+    """A table in a file, a pattern of such files, or a folder."""
+    target: str | None = None
+    text: str | None = None
+    series: bool = False
+    """Is the target's future to be forecast?"""
+    encoding: str | None = None
+
+    def typed(self) -> str:
+        """The same as the words of a command."""
+        options = {"--data": str(self.data), "--target": self.target, "--text": self.text, "--encoding": self.encoding}
+        return " ".join([f"{name} {quote(value)}" for name, value in options.items() if value] + ["--series"] * self.series)
+
+
+def choose(asked: Asked, *, folder: Path) -> tuple[list[Choice], str]:
+    """The settings for a table, or for a folder of pictures or texts, and what else might be made of it, in a line; often
+    nothing. Paths are written relative to ``folder``.
 
     Raises ConfigError for a path that is not there and where ``target`` is missing, DataError for what is wrong inside.
     """
-    if not data.exists():
+    data, hint = asked.data, ""
+    if not (data.exists() or any(mark in str(data) for mark in "*?[")):
         from trainkit.parts.sources._tables import nearest
 
         beside = [other.name for other in data.parent.glob("*")] if data.parent.is_dir() else []
@@ -55,62 +86,104 @@ def choose(data: Path, target: str | None, text: str | None, *, folder: Path) ->
     except ValueError:  # another drive of Windows
         path = data.absolute().as_posix()
     if data.is_dir():
-        found = _folder(data, path, target or text)
+        found = _folder(asked, path)
     elif (arrays := data.suffix.lower() in _ARRAYS) or "-idx" in data.name:
         fill_in = f"trainkit init {'arrays' if arrays else 'mnist'}"
         raise ConfigError(f"{data} holds numbers, and does not say what they are.", suggestion=f"Fill in a template: {fill_in}")
     else:
-        found = _table(data, path, target, text)
+        found, hint = _table(asked, path)
     settled = {choice.key: choice for choice in found}  # of two for one setting, the last
-    return sorted(settled.values(), key=lambda choice: SECTIONS.index(choice.key[0]))
+    return sorted(settled.values(), key=lambda choice: SECTIONS.index(choice.key[0])), hint
 
 
 # --- tables
 
 
-def _table(data: Path, path: str, target: str | None, text: str | None) -> list[Choice]:
-    import polars as pl
+def _table(asked: Asked, path: str) -> tuple[list[Choice], str]:
+    from trainkit.jobs import mending
+    from trainkit.parts.sources._columns import check_columns
+    from trainkit.parts.sources._tables import read_table
 
-    from trainkit.parts.sources import sources
-    from trainkit.parts.sources._tables import TableFormat, check_columns, read_table
-
-    frame = (table := read_table(str(data), TableFormat(), key=())).frame
+    table, how, why = mending.read(str(asked.data), asked.encoding)
+    frame, target = table.frame, asked.target
     if target is None:
-        _ask_for_the_target(data, frame)
-    check_columns(table, (target, *([text] if text else [])), key=())
-    kind, task = _task(frame[target])
-    text = text or _only_text(frame.drop(target))
-    name, inputs = ("text", "") if text else ("csv", "; every other column is an input")
-    named = [Choice(("data", "target"), target, f"what is predicted{inputs}")]
-    first: dict[str, str] = {}
-    classes = sorted(frame[target].drop_nulls().cast(pl.String).unique()) if kind == "class" else []
-    if alike := [(name, first[name.lower()]) for name in classes if first.setdefault(name.lower(), name) != name]:
-        named.append(Choice(("data", "label_case"), "lower", f"{alike[0][0]!r} and {alike[0][1]!r} are one"))
+        _ask_for_the_target(asked, frame, why)
+    check_columns(table, (target, *([asked.text] if asked.text else [])), key=())
+    found = [Choice(("data", "encoding"), how.encoding, why)] if why else []
+    pictures = None if asked.text or asked.series else _picture_files(asked, table)
+    text = asked.text or (None if pictures or asked.series else _only_text(frame.drop(target)))
+    slips = {name: mending.slips(frame[name]) for name in ((target,) if pictures or text or asked.series else frame.columns)}
+    if slips[target].why and (asked.series or not slips[target].texts or _task(slips[target].rest)[0] == "number"):
+        if not slips[target].texts or pictures or text:
+            raise DataError(f"the target {target!r}: {slips[target].why}.", suggestion="Mend the file.")
+    else:
+        slips.pop(target)  # a word more among classes
+    missing, why, unread = mending.missing(frame, slips, target)
+    if missing:
+        found.append(Choice(("data", "missing"), missing, why))
+        table = read_table(str(asked.data), how.model_copy(update={"missing": tuple(missing)}), key=())
+        frame = table.frame
+    many = f", of {len(table.parts)} files" if len(table.parts) > 1 else ""
+    size = f"{_counted(frame.height, 'row')}, {_counted(frame.width, 'column')}{many}"
+    if pictures:
+        return _picture_table(asked, path, size, table, pictures), ""
     if (gaps := frame[target].null_count()) and not text:
-        named.append(Choice(("data", "drop_missing_targets"), True, f"{_counted(gaps, 'row')} without a target"))
-    refused = {column: why for column in frame.drop(target).columns if (why := _refused(frame[column]))}
-    plain = {"name": name, "path": str(data), **({"text": text} if text else {"kinds": dict.fromkeys(refused, "ignore")})}
-    rows = sources.read(plain | {choice.key[-1]: choice.value for choice in named}).build(kind)
+        found.append(Choice(("data", "drop_missing_targets"), True, f"{_counted(gaps, 'row')} without a target"))
+    found.insert(0, Choice(("data", "path"), path, size))
+    if asked.series:
+        return _series(asked, table, found), ""
+    kind, task = _task(frame[target])
+    found += _spellings(frame[target]) if kind == "class" else []
+    name, inputs = ("text", "") if text else ("csv", "; every other column is an input")
     found = [
         Choice(("data", "name"), name, "a table in a file"),
-        Choice(("data", "path"), path, f"{_counted(frame.height, 'row')}, {_counted(frame.width, 'column')}"),
+        *found,
+        Choice(("data", "target"), target, f"what is predicted{inputs}"),
     ]
     if text:
         left = ", ".join(other for other in frame.columns if other not in (text, target))
         found.append(Choice(("data", "text"), text, f"what is read; left out: {left}" if left else "what is read"))
-        return [*found, *named, *task, *_for_texts(rows), *_balance(rows)]
+        rows = _rows(found, asked, kind)
+        return [*found, *task, *_for_texts(rows), *_balance(rows)], ""
+    refused = {column: why for column in frame.drop(target).columns if (why := unread.get(column) or _refused(frame[column]))}
+    kinds = {column: ("ignore", why) for column, why in refused.items()}
+    if len(refused) + 1 == frame.width:
+        raise _nothing_left(table, kinds)
+    rows = _rows(found, asked, kind, kinds=dict.fromkeys(refused, "ignore"))
     split, train = _shares(rows)
-    ignored, inputs_of = _columns(rows, train)
-    left_out = {column: (refused | ignored)[column] for column in frame.columns if column in refused | ignored}
-    found += [*named, *(Choice(("data", "kinds", column), "ignore", why) for column, why in left_out.items()), *split]
-    return [*found, *task, *_for_tables(len(train), sum(inputs_of.values())), *_balance(rows)]
+    more, inputs_of = _columns(rows, train)
+    kinds |= more
+    if not inputs_of:
+        raise _nothing_left(table, kinds)
+    found += [Choice(("data", "kinds", column), *kinds[column]) for column in frame.columns if column in kinds]
+    found += [*split, *task, *_for_tables(len(train), sum(inputs_of.values())), *_balance(rows)]
+    return found, _series_hint(asked, table) if kind == "number" else ""
+
+
+def _rows(found: list[Choice], asked: Asked, kind: Target, **more: Any) -> Rows:
+    """What the source makes of the data with these choices."""
+    from trainkit.parts.sources import sources
+
+    plain = {choice.key[1]: choice.value for choice in found if choice.key[0] == "data"}
+    path = "table" if "table" in plain else "path"
+    return sources.read(plain | {path: str(asked.data)} | more).build(kind)
+
+
+def _spellings(classes: pl.Series) -> list[Choice]:
+    """What makes Yes and yes one class."""
+    import polars as pl
+
+    first: dict[str, str] = {}
+    words = sorted(classes.drop_nulls().cast(pl.String).unique())
+    alike = [(word, first[word.lower()]) for word in words if first.setdefault(word.lower(), word) != word]
+    return [Choice(("data", "label_case"), "lower", f"{alike[0][0]!r} and {alike[0][1]!r} are one")] if alike else []
 
 
 def _task(values: pl.Series) -> tuple[Any, list[Choice]]:
     """The kind of target, and the task with its reason. Raises DataError where all values are the same."""
     import polars as pl
 
-    from trainkit.data.tables import MOSTLY, parsed
+    from trainkit.data.columns import MOSTLY, parsed
 
     known, key = values.drop_nulls(), ("task", "name")
     numbers, different = parsed(known), known.n_unique()
@@ -129,34 +202,61 @@ def _task(values: pl.Series) -> tuple[Any, list[Choice]]:
 
 def _refused(values: pl.Series) -> str:
     """Why the column cannot be read at all; nothing if it can."""
-    from trainkit.parts.sources._tables import usable
+    from trainkit.parts.sources._columns import usable
 
     if values.null_count() == len(values):
         return "holds no value at all"
     return "" if usable(values) else f"holds {values.dtype}"
 
 
-def _columns(rows: Rows, train: Array) -> tuple[dict[str, str], dict[str, int]]:
-    """The columns to leave out, each with the reason; and how many inputs each of the others makes."""
+def _columns(rows: Rows, train: Array) -> tuple[dict[str, tuple[str, str]], dict[str, int]]:
+    """The columns to leave out or to read as what they do not seem to be, each with that kind and the reason; and how many inputs
+    each of the others makes."""
     from trainkit.data.findings import Look, columns
     from trainkit.parts.preprocessing import preprocessing
 
-    table, ignored, inputs = preprocessing.read("table"), {}, {}
+    table, every = preprocessing.read("table"), np.arange(len(rows))
+    kinds: dict[str, tuple[str, str]] = {}
+    inputs: dict[str, int] = {}
     for name in rows.inputs.columns:
         counts = rows.inputs[name].alias("value").value_counts(sort=True)
         if (others := len(rows) - counts["count"][0]) < FEW and len(rows) >= 20 * FEW:
             most = counts["value"][0]
-            ignored[name] = f"is {most!r} in all rows" + (f" but {others}" if others else "")
+            is_most = "has no value" if most is None else f"is {most!r}"
+            kinds[name] = "ignore", f"{is_most} in all rows" + (f" but {others}" if others else "")
             continue
+        one = replace(rows, inputs=rows.inputs.select(name))
         try:
-            inputs[name] = table.fit(replace(rows, inputs=rows.inputs.select(name)), train).spec()["shape"][0]
+            fitted: Any = table.fit(one, train)
+            try:
+                fitted.numbers(one, every)  # also what no training row shows
+            except DataError as error:
+                if fitted.columns[0].kind != "yes_no":
+                    raise
+                kinds[name] = "category", f"{_what(error, name)}: read as words"
+                fitted = table.fit(replace(one, kinds={name: "category"}), train)
         except DataError as error:
-            ignored[name] = error.problems[0].message.partition(f"column {name!r} ")[2]
-    look = Look(replace(rows, inputs=rows.inputs.drop(ignored)), {"train": train})
+            kinds[name] = "ignore", _what(error, name)
+            continue
+        inputs[name] = fitted.spec()["shape"][0]
+    look = Look(replace(rows, inputs=rows.inputs.select(list(inputs))), {"train": train})
     for finding in (*columns.identifiers(look), *columns.target_copies(look)):
-        if inputs.keys() - {finding.column} and inputs.pop(finding.column, None):  # the only column stays, whatever it is
-            ignored[finding.column] = finding.message.partition(f"column {finding.column!r} ")[2]
-    return ignored, inputs
+        if (name := str(finding.column)) in inputs and len(inputs) > 1:  # the only column stays, whatever it is
+            del inputs[name]
+            kinds[name] = "ignore", finding.message.partition(f"column {name!r} ")[2]
+    return kinds, inputs
+
+
+def _nothing_left(table: Table, kinds: dict[str, tuple[str, str]]) -> DataError:
+    shown = "; ".join(f"{name!r} {why}" for name, (_, why) in list(kinds.items())[:5])
+    more = f"; and {len(kinds) - 5} more" if len(kinds) > 5 else ""
+    nothing = f"{table.name}: no column is left to learn from"
+    return DataError(f"{nothing}: {shown}{more}." if kinds else f"{nothing}.", suggestion="It needs one besides the target.")
+
+
+def _what(error: DataError, column: str) -> str:
+    """What is wrong with the column, without its name."""
+    return error.problems[0].message.partition(f"column {column!r}")[2].lstrip(": ").removesuffix(".")
 
 
 def _only_text(frame: pl.DataFrame) -> str | None:
@@ -175,7 +275,7 @@ def _only_text(frame: pl.DataFrame) -> str | None:
     return max(texts, key=texts.__getitem__) if texts and others <= 2 else None
 
 
-def _ask_for_the_target(data: Path, frame: pl.DataFrame) -> NoReturn:
+def _ask_for_the_target(asked: Asked, frame: pl.DataFrame, encoding: str) -> NoReturn:
     """Say what each column looks like, and which would do."""
     looks = {name: _looks(frame[name]) for name in frame.columns}
     ends = (frame.columns[0], frame.columns[-1])
@@ -187,8 +287,8 @@ def _ask_for_the_target(data: Path, frame: pl.DataFrame) -> NoReturn:
     width = max(map(len, looks))
     lines = [f"  {name:<{width}}  {look}{f' → {task}' if task else ''}" for name, (look, task) in looks.items()]
     raise ConfigError(
-        "\n".join([f"which column of {data} is to be predicted?", *lines, "Say which:"]),
-        suggestion=f"trainkit init --data {quote(str(data))} --target {quote(max(frame.columns, key=likely))}",
+        "\n".join([f"which column of {asked.data} is to be predicted?", *lines, *([encoding] if encoding else []), "Say which:"]),
+        suggestion=f"trainkit init {asked._replace(target=max(frame.columns, key=likely)).typed()}",
     )
 
 
@@ -196,11 +296,15 @@ def _looks(values: pl.Series) -> tuple[str, str]:
     """What a column holds, in words, and the task that it would make as a target; none where it would do badly."""
     import polars as pl
 
-    from trainkit.data.tables import parsed
+    from trainkit.data.columns import parsed
+    from trainkit.jobs.mending import slips
 
     if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
         return "holds lists or bytes", ""
-    known = values.drop_nulls()
+    slip = slips(values)
+    if slip.why and not slip.texts:
+        return slip.why, ""
+    known = slip.rest
     different, numbers = known.n_unique(), parsed(known)
     if different < 2:
         return f"is always {known[0]!r}" if different else "holds no value at all", ""
@@ -227,30 +331,195 @@ def _some(values: pl.Series) -> str:
 # --- folders
 
 
-def _folder(data: Path, path: str, column: str | None) -> list[Choice]:
+def _folder(asked: Asked, path: str) -> list[Choice]:
     from trainkit.data.pictures import SUFFIXES
-    from trainkit.parts.sources import sources
 
-    if column is not None:
+    data = asked.data
+    if asked.target or asked.text or asked.series:
         raise ConfigError(f"{data} is a folder, and has no columns.", suggestion="Name the file: --data FILE --target COLUMN.")
     names = [Path(name) for _, _, files in os.walk(data) for name in files]
     endings = {name.suffix.lower() for name in names}
     pictures = bool(endings & set(SUFFIXES))
     if (tables := sorted(file for file in data.iterdir() if file.suffix.lower() in _TABLES)) and not pictures:
-        raise ConfigError(f"{data} holds tables.", suggestion=f"Name one: trainkit init --data {quote(str(tables[0]))}")
+        fix = f"Name one: trainkit init --data {quote(str(tables[0]))}"
+        if sum(file.suffix == tables[0].suffix for file in tables) > 1:
+            fix += f", or all of them: --data {quote(str(data / f'*{tables[0].suffix}'))}"
+        raise ConfigError(f"{data} holds tables.", suggestion=fix)
     if any("-idx" in name.name for name in names) and not pictures:
         name, what, each = "idx", "MNIST's file format", "picture"
     elif ".txt" in endings and not pictures:
         name, what, each = "text", "a folder of texts for each class", "text"
     else:
         name, what, each = "images", "a folder of pictures for each class", "picture"
-    rows = sources.read({"name": name, "path": str(data)}).build("class")
+    found = [Choice(("data", "name"), name, what)]
+    rows, skipped = _readable(found, asked, "class") if name == "images" else (_rows(found, asked, "class"), [])
     classes = sorted(set(map(str, rows.targets)))
     return [
-        Choice(("data", "name"), name, what),
+        *found,
         Choice(("data", "path"), path, _counted(len(rows), each)),
+        *skipped,
         Choice(("task", "name"), "classification", f"{_counted(len(classes), 'class')}: {_first(classes)}"),
         *(_for_texts(rows) if name == "text" else _for_pictures(rows)),
+        *_balance(rows),
+    ]
+
+
+def _readable(found: list[Choice], asked: Asked, kind: Target, **more: Any) -> tuple[Rows, list[Choice]]:
+    """Pictures, and the setting that leaves out the few that cannot be read. Raises DataError naming them where they are many."""
+    try:
+        return _rows(found, asked, kind, **more), []
+    except DataError:
+        rows = None
+        with suppress(DataError):
+            rows = _rows(found, asked, kind, on_error="skip", **more)
+        if rows is None:
+            raise
+    (file, why), *others = rows.inputs.skipped
+    shown = f"{os.path.basename(file)} {why}" + (f", and {_counted(len(others), 'other')} too" if others else "")
+    return rows, [Choice(("data", "on_error"), "skip", f"{shown}: left out")]
+
+
+def _picture_files(asked: Asked, table: Table) -> tuple[str, Path] | None:
+    """The column that names files of pictures which are there, and the folder that they are in: the table's, or one beside it."""
+    import polars as pl
+
+    from trainkit.data.columns import MOSTLY
+    from trainkit.data.pictures import SUFFIXES
+
+    above = Path(table.parts[0][0]).parent
+    for column in table.frame.drop(asked.target or []):
+        files = column.drop_nulls() if column.dtype == pl.String else pl.Series([], dtype=pl.String)
+        some = files.gather_every(max(1, len(files) // GLANCE)).to_list()
+        if sum(file.lower().endswith(SUFFIXES) for file in some) < MOSTLY * max(1, len(some)):
+            continue
+        for folder in (above, *sorted(folder for folder in above.iterdir() if folder.is_dir())):
+            if sum((folder / file).is_file() for file in some) >= MOSTLY * len(some):
+                return column.name, folder
+    return None
+
+
+def _picture_table(asked: Asked, path: str, size: str, table: Table, pictures: tuple[str, Path]) -> list[Choice]:
+    assert asked.target is not None
+    column, folder = pictures
+    kind, task = _task(table.frame[asked.target])
+    left = ", ".join(name for name in table.frame.columns if name not in (column, asked.target))
+    found = [
+        Choice(("data", "name"), "images", "a table of pictures"),
+        Choice(("data", "table"), path, size),
+        Choice(("data", "image"), column, f"files of pictures; left out: {left}" if left else "files of pictures"),
+        Choice(("data", "target"), asked.target, "what is predicted"),
+    ]
+    if folder != asked.data.parent:
+        written = os.path.normpath(Path(path).parent / os.path.relpath(folder, asked.data.parent))
+        found.append(Choice(("data", "path"), Path(written).as_posix(), "where they are"))
+    rows, skipped = _readable(found, asked, kind, path=str(folder))
+    return [*found, *skipped, *task, *_for_pictures(rows), *_balance(rows)]
+
+
+# --- series
+
+
+def _clock(table: Table, *, numbers: bool) -> tuple[str, Array] | None:
+    """The first column of dates, with ``numbers`` else the first of numbers that rise from row to row; and the moments of the rows,
+    int64 or float64. Raises DataError naming the row of a date that is none."""
+    from trainkit.data.dates import moments
+
+    for column in table.frame:
+        if _dated(column):
+            return column.name, moments(column, table.place, ("data", "time"))
+    for column in table.frame if numbers else ():
+        if _numeric(column) and not column.null_count() and (np.diff(clock := moments(column, table.place, ())) > 0).all():
+            return column.name, clock
+    return None
+
+
+def _series_hint(asked: Asked, table: Table) -> str:
+    """For a table that has a row for each of many moments, in their order: the command that forecasts."""
+    with suppress(DataError):
+        clock = _clock(table, numbers=False)
+        steps = np.diff(clock[1]) if clock else np.zeros(1)
+        if clock and len(steps) >= LONG and ((steps > 0).all() or (steps < 0).all()):
+            words = (
+                f"each row is of another {clock[0]!r}, in order: is it a series? To forecast {asked.target!r} from its own past:"
+            )
+            return f"{words} trainkit init {asked._replace(series=True).typed()}"
+    return ""
+
+
+def _dated(values: pl.Series) -> bool:
+    """Are these dates, by far the most of them?"""
+    import polars as pl
+
+    from trainkit.data.columns import MOSTLY
+    from trainkit.data.dates import styles
+
+    known = values.drop_nulls()
+    return known.dtype in (pl.Date, pl.Datetime) or (
+        known.dtype == pl.String and len(known) > 0 and styles(known, MOSTLY)[0] >= MOSTLY
+    )
+
+
+def _numeric(values: pl.Series) -> bool:
+    """Are these numbers, all of them?"""
+    import polars as pl
+
+    from trainkit.data.columns import parsed
+
+    known = values.drop_nulls()
+    return len(known) > 0 and (known.dtype.is_numeric() or known.dtype == pl.String) and not parsed(known).null_count()
+
+
+def _series(asked: Asked, table: Table, found: list[Choice]) -> list[Choice]:
+    """A forecast of the target's next value from those before it."""
+    from trainkit.parts.preprocessing import preprocessing
+
+    frame, target = table.frame, asked.target
+    found = [Choice(("data", "name"), "series", "a table with a row for each moment"), *found]
+    others = [name for name in frame.columns if name != target]
+    group, seconds = None, np.inf
+    if clock := _clock(table, numbers=True):
+        time, moments = clock
+        others.remove(time)
+        found.append(Choice(("data", "time"), time, "sorts the rows; they count as equally far apart"))
+        seconds = float(np.median(np.diff(np.unique(moments)))) / 1e6 if _dated(frame[time]) else np.inf
+        if len(np.unique(moments)) < len(moments):
+            each = {name: frame[name].n_unique() for name in others}
+            parted = [
+                name for name in others if not frame.select(time, name).is_duplicated().any() and not frame[name].null_count()
+            ]
+            if not parted:
+                row = int(frame.select(time).is_duplicated().arg_true()[1])
+                words = (
+                    f"{table.place(row)}: the moment {frame[time][row]} is there twice, and no column tells several series apart."
+                )
+                raise DataError(words, suggestion="Leave one of them out.")
+            group = min(parted, key=each.__getitem__)
+            others.remove(group)
+            found.append(Choice(("data", "group"), group, f"{each[group]:,} series, each with a row for a moment"))
+    length = len(frame) // (frame[group].n_unique() if group else len(table.parts))
+    steps, why = next((steps, why) for most, steps, why in _SEEN if seconds <= most)
+    if steps > (short := max(1, length // 6)):
+        steps, why = short, f"a sixth of {_counted(length, 'step')}"
+    others = [name for name in others if _numeric(frame[name])]
+    more = f"; `columns: [{_first(others)}]` would add more" if others else ""
+    found += [
+        Choice(("data", "target"), target, f"whose next value is forecast, from its own past{more}"),
+        Choice(("data", "window"), steps, f"steps that are seen: {why}"),
+        Choice(("data", "horizon"), 1, "steps ahead"),
+    ]
+    rows = _rows(found, asked, "number")
+    split, train = _shares(rows)
+    preprocessing.read("series").fit(rows, train)
+    return [
+        *found,
+        *split,
+        Choice(("task", "name"), "regression", "the next value is an amount; the latest moments test, the earliest train"),
+        Choice(("model", "name"), "lstm", "reads step after step"),
+        Choice(("model", "hidden"), 64 if len(train) >= 2_000 else 32, f"{_counted(len(train), 'window')} to train on"),
+        Choice(("optimizer", "name"), "adamw", "needs little tuning"),
+        Choice(("optimizer", "lr"), 2e-3, "first to try for a network of this size"),
+        *_training(len(train), steps=2_000, parts=20, batches=(16, 256), epochs=(10, 100)),
+        Choice(("training", "clip"), 1.0, "now and then a gradient is huge: no larger than this"),
         *_balance(rows),
     ]
 
@@ -271,6 +540,9 @@ def _shares(rows: Rows) -> tuple[list[Choice], Array]:
             train = assign(rows, shares, 0)["train"]
         except DataError as error:
             failed = error
+            continue
+        if rows.target_kind == "number" and (rows.targets[train] == rows.targets[train[0]]).all():
+            failed = DataError("the target is the same in all rows that would train: there is nothing to learn.")
             continue
         told = [Choice(("split", name), getattr(shares, name), why) for name in ("validation", "test") if why]
         return told, train

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from trainkit.engine.evaluation import evaluating
+from trainkit.engine.features import FOLDER
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
 from trainkit.engine.signals import Interruption
@@ -23,13 +24,17 @@ from trainkit.store import checkpoint
 from trainkit.store.runs import RunFolder
 
 
+class _Stopped(Exception):
+    """Ctrl-C, while features are computed."""
+
+
 class Screen(Protocol):
     """Where a job says what happens. The command line draws it; from Python nothing is said by default."""
 
     def say(self, line: str) -> None:
         """A line that stays."""
 
-    def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
+    def bar(self, steps: int, done: int, word: str = "step") -> AbstractContextManager[object]:
         """While training: a live bar, where there is a terminal."""
 
     def step(self, step: int, loss: float | None, rows_per_second: float | None) -> None:
@@ -42,7 +47,7 @@ class Silent:
     def say(self, line: str) -> None:
         """Nothing."""
 
-    def bar(self, steps: int, done: int) -> AbstractContextManager[object]:
+    def bar(self, steps: int, done: int, word: str = "step") -> AbstractContextManager[object]:
         """No bar."""
         return nullcontext()
 
@@ -80,7 +85,8 @@ class Drive:
             first, began = run.state.step, perf_counter()
             if not run.done:
                 try:
-                    self._train(interruption)
+                    if self._keep_features(interruption):
+                        self._train(interruption)
                 except NumericError as error:
                     again = f"Then go on: trainkit resume {self.folder.shown} optimizer.lr={run.config.optimizer.lr / 10:g}"
                     said = [p if p.key else replace(p, suggestion=f"{p.suggestion} {again}") for p in error.problems]
@@ -112,6 +118,28 @@ class Drive:
         with evaluating(run.network):
             for logger in self.loggers.values():
                 logger.begin(run.config.text(), run.network, run.data["train"].part(0, 2))
+
+    def _keep_features(self, interruption: Interruption) -> bool:
+        """Where a frozen body's features are computed once: now. False where Ctrl-C ended it."""
+        run, began, done = self.run, perf_counter(), 0
+        total = run.features_ahead
+
+        def heard(rows: int) -> None:
+            nonlocal done
+            done += rows
+            self.screen.step(done, None, None)
+            if interruption.signal is not None:
+                raise _Stopped
+
+        if not total:
+            return True
+        try:
+            with self.screen.bar(total, 0, "picture"):
+                found = run.keep_features(self.folder.path.parent / FOLDER, heard)
+        except _Stopped:
+            return False
+        self.say(f"features  {found} in {perf_counter() - began:.1f} s; from here on the head trains on them")
+        return True
 
     def _train(self, interruption: Interruption) -> None:
         run, rows = self.run, story.Rows(self.run)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +17,12 @@ from trainkit.config.plugins import load_plugin
 from trainkit.config.reader import read_file, read_text
 from trainkit.config.tree import Config
 from trainkit.data.preparing import whole
+from trainkit.data.splits import Split
 from trainkit.data.targets import FittedTargets
 from trainkit.engine.assembling import assemble, check_sizes, load_weights, trained_weights
 from trainkit.engine.evaluation import Evaluator
 from trainkit.engine.hardware import Hardware, prepared, processor
-from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, dotted
+from trainkit.errors import CheckpointError, ConfigError, DataError, GateError, Key, Problem, dotted
 from trainkit.jobs.building import read_data, read_rows, workers
 from trainkit.jobs.result import clean
 from trainkit.spec import Spec, SplitName
@@ -52,23 +55,7 @@ def evaluate(
         check_sizes(config, spec, trained_weights(content))
         network, task = assemble(config, spec, hardware)
         load_weights(network, trained_weights(content))
-        rows, _ = read_rows(config)
-        if data is not None and split is None:
-            called: Literal["all"] | SplitName = "all"
-            measured = whole(rows, config.preprocess, content["fitted"], hardware.dtype, workers(config))
-        else:
-            called = split or "test"
-            prepared_data = read_data(config, rows, hardware, content["fitted"])
-            if data is None and prepared_data.fingerprint != content["fingerprint"]:
-                raise DataError(
-                    "the data is not what this checkpoint was trained on: its rows or values have changed.",
-                    suggestion="To measure it as it is now, name it: --data PATH.",
-                )
-            if called not in prepared_data:
-                raise ConfigError(
-                    f"this checkpoint's config has no {called} split.", suggestion=f"There are: {', '.join(prepared_data.splits)}."
-                )
-            measured = prepared_data[called]
+        called, measured = _measured(config, content, hardware, split, new=data is not None)
         evaluator = Evaluator(network, task, hardware, content["evaluation_batch"])
         scores = evaluator(measured.to(hardware.device))
         told = list(differences(content, hardware)) if data is None else []
@@ -77,6 +64,48 @@ def evaluate(
     assert config.task is not None
     _check_minimum(facts, minimum or {}, [name for name, better in config.task.measures.items() if better == "lower"])
     return facts
+
+
+def _measured(
+    config: Config, content: Mapping[str, Any], hardware: Hardware, split: SplitName | None, new: bool
+) -> tuple[Literal["all"] | SplitName, Split]:
+    """What is measured, and the rows: a split, or all of ``new`` data."""
+    with _fixes(config, new):
+        rows, _ = read_rows(config)
+        if new and split is None:
+            return "all", whole(rows, config.preprocess, content["fitted"], hardware.dtype, workers(config))
+        data, called = read_data(config, rows, hardware, content["fitted"]), split or "test"
+    if not new and data.fingerprint != content["fingerprint"]:
+        raise DataError(
+            "the data is not what this checkpoint was trained on: its rows or values have changed.",
+            suggestion="To measure it as it is now, name it: --data PATH.",
+        )
+    if called not in data:
+        raise ConfigError(f"this checkpoint's config has no {called} split.", suggestion=f"There are: {', '.join(data.splits)}.")
+    return called, data[called]
+
+
+_SETTING = re.compile(r"`|\b(data|preprocess|split)\.\w|the training split")
+
+
+@contextmanager
+def _fixes(config: Config, new: bool) -> Iterator[None]:
+    """What is wrong with the data gets a fix that works here, where no setting can be said: they are the checkpoint's."""
+
+    def mended(problem: Problem) -> Problem:
+        fix = problem.suggestion or ""
+        if not new and problem.key in data_paths(config):
+            fix += " If it has moved, say so in the run's config.yaml; another file is measured by --data PATH."
+        elif new and problem.key == ("data", "target") and "has no column" in problem.message:
+            fix = "To measure takes the answers too; to answer rows without them: trainkit predict."
+        elif new and _SETTING.search(fix):
+            fix = "Mend the file, or leave such rows out: the settings are those of the training."
+        return replace(problem, suggestion=fix.strip() or None)
+
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        raise type(error)([mended(problem) for problem in error.problems]) from error
 
 
 def check_content(content: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -131,9 +160,11 @@ def config_of(
     data: str | Path | None = None,
     trains: bool = False,
     reads: bool = True,
+    said: Collection[Key] = (),
 ) -> Config:
     """The config that a checkpoint holds, without augmentations unless it ``trains`` on. Where its source ``reads`` files, they
-    are those that the run's own config.yaml names, or ``data``: nothing named inside a checkpoint is ever opened or imported."""
+    are those that the run's own config.yaml names, or ``data``: nothing named inside a checkpoint is ever opened or imported.
+    The caller replaces those that were ``said``."""
     for plugin in plugins:
         load_plugin(plugin)
     document = read_text(content["config"], str(path))
@@ -147,17 +178,21 @@ def config_of(
     config = loaded.config
     _check_fitted(config, content, path)
     if data is not None:
-        tree["data"] = _with_data(config, data)
+        tree["data"] = _with_data(config, data, trains)
         config = build(replace(document, value=tree), folder=Path.cwd(), name="run", environment=False).config
-    named = [key for key in config.paths() if data is None or key[0] != "data"]
+    named = [key for key in config.paths(later=True) if data is None or key[0] != "data"]
+    named = [key for key in named if key not in said]
     if not named or not reads:
         return config
     run = run_of(path)
     if run is None:
-        raise ConfigError(
-            f"{path} was trained on files ({dotted(named[0])}), and lies outside of its run's folder: where are they?",
-            suggestion="Name the data: --data PATH." if named[0][0] == "data" else "Put it back into its run's folder.",
-        )
+        one, files = _one_path(config, trains), data_paths(config)
+        fix = "Put it back into its run's folder."
+        if set(named) <= set(files) and (one or trains):
+            fix = f"Name the data: {'--data PATH' if one else each_path(files)}."
+        several = ", ".join(map(dotted, named))
+        words = f"{path} was trained on files ({several}), and lies outside of its run's folder: where are they?"
+        raise ConfigError(words, suggestion=fix)
     written = read_file(run.config)
     tree |= {section: written.value.get(section) for section in {str(key[0]) for key in named}}
     return build(replace(written, value=tree), folder=run.path, name="run", environment=False).config
@@ -187,20 +222,39 @@ def _check_fitted(config: Config, content: Mapping[str, Any], path: Path) -> Non
         raise CheckpointError(f"{path} is not a whole trainkit checkpoint: what was fitted is not understood.") from error
 
 
-def _with_data(config: Config, data: str | Path) -> dict[str, Any]:
+def _with_data(config: Config, data: str | Path, trains: bool) -> dict[str, Any]:
     """The source's settings, with another file or folder in the place of its ``path``, or of the only one that it reads."""
     if not Path(data).exists():
         raise ConfigError(f"--data: {data} is not there.")
-    files = [key for key in config.paths() if key[0] == "data"]
+    files = data_paths(config)
     if not files:
         raise ConfigError(f"--data: the source {config.data.name} reads no file.", suggestion="Leave --data out.")
+    place = _one_path(config, trains)
+    if place is None:
+        fix = f"Name each: {each_path(files)}." if trains else "Leave --data out."
+        raise ConfigError(f"--data: the source {config.data.name} reads {' and '.join(map(dotted, files))}.", suggestion=fix)
     settings: dict[str, Any] = config.data.model_dump(mode="json")
-    *above, last = ("path",) if {key[1] for key in files} == {"path"} else files[0][1:]
-    if len(files) > 1 and last != "path":
-        several = " and ".join(map(dotted, files))
-        raise ConfigError(f"--data: the source {config.data.name} reads {several}.", suggestion="Leave --data out.")
+    *above, last = place
     at(settings, tuple(above))[last] = str(Path(data).absolute())
     return settings
+
+
+def data_paths(config: Config) -> list[Key]:
+    """The settings that name the source's files."""
+    return [key for key in config.paths() if key[0] == "data"]
+
+
+def each_path(keys: Iterable[Key]) -> str:
+    """How files are named as arguments: ``data.path.train=PATH data.path.test=PATH``."""
+    return " ".join(f"{dotted(key)}=PATH" for key in keys)
+
+
+def _one_path(config: Config, trains: bool) -> Key | None:
+    """The one setting of the source that ``--data`` replaces. One file stands for those of all splits where it is measured."""
+    files = data_paths(config)
+    if len(files) == 1:
+        return files[0][1:]
+    return ("path",) if files and not trains and {key[1] for key in files} == {"path"} else None
 
 
 def hardware_of(content: Mapping[str, Any], device: str | None) -> Hardware:

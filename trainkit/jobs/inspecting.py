@@ -21,6 +21,7 @@ from trainkit.engine.hardware import Hardware
 from trainkit.errors import ConfigError, DataError
 from trainkit.jobs.building import read_data, read_rows, weighs_classes
 from trainkit.jobs.training import placing
+from trainkit.parts.sources.series import SeriesSource
 from trainkit.report import data_plots
 from trainkit.report.data_story import told
 from trainkit.report.plots import pixels
@@ -67,7 +68,8 @@ def inspect_data(
         except (DataError, ConfigError) as error:
             stopped = error
         skips = getattr(loaded.config.data, "on_error", "skip") == "skip"
-        look = Look(rows, splits, fitted, frozenset(shares.columns), lenient=skips)
+        holes = settings.data.holes() if isinstance(settings.data, SeriesSource) else ()
+        look = Look(rows, splits, fitted, frozenset(shares.columns), lenient=skips, holes=holes)
         found = thorough(look, stopped, balanced=weighs_classes(settings))
         facts = _facts(settings, look, data, found)
         facts["pictures"] = _drawn(folder, settings, look, data, facts)

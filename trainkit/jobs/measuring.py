@@ -31,7 +31,7 @@ def measure(
     """
     if run.state.best is not None or run.plan.monitor is None:
         load_weights(run.evaluator.network, trained_weights(checkpoint.load(folder.best)))
-    scores = {split: run.evaluator(run.data[split]) for split in SPLITS[1:] if split in run.data}
+    scores = {split: run.evaluator(run.rows(split)) for split in SPLITS[1:] if split in run.data}
     found = {split: score.metrics for split, score in scores.items()}
     validation, test, baseline, details = found.get("validation"), found.get("test"), None, None
     if test is not None:

@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +22,7 @@ from trainkit.errors import ConfigError, DataError
 from trainkit.jobs.building import workers
 from trainkit.jobs.evaluation import check_content, config_of, hardware_of
 from trainkit.parts.metrics import Judged
+from trainkit.parts.sources import Source
 from trainkit.parts.tasks import BuiltTask
 from trainkit.spec import Rows, Spec
 from trainkit.store import checkpoint as checkpoints
@@ -84,7 +86,8 @@ def write(frames: Iterator[pl.DataFrame], file: BinaryIO, suffix: str) -> Iterat
         if suffix == ".parquet":
             kept.append(frame)
         elif suffix == ".csv":
-            file.write(frame.write_csv(include_header=n == 0).encode())
+            frame.write_csv(buffer := BytesIO(), include_header=n == 0)
+            file.write(buffer.getbuffer())
         else:
             file.write(frame.write_ndjson().encode())
         yield frame
@@ -116,13 +119,14 @@ def answers(
     fitted = config.preprocess.restore(content["fitted"]["inputs"])
     strange: dict[str, Counter[str]] = {}
 
-    def prepared_rows(rows: Rows) -> tuple[Rows, Split]:
+    def prepared_rows(coming: tuple[Rows, int]) -> tuple[Rows, int, Split]:
+        rows, first = coming
         index = np.arange(len(rows))
         held, numbers, nothing = fitted.held(rows, index), torch.from_numpy(index), torch.zeros(len(rows), 0)
-        for column, words in getattr(fitted, "strange", lambda rows: {})(rows).items():
+        for column, words in fitted.strange(rows).items():
             strange.setdefault(column, Counter()).update(words.to_list())
         split = Split(held, nothing, numbers, fitted, hardware.dtype, rows.place, workers=workers(config))
-        return rows, (split if split.streams or not len(rows) else split.settled()).to(hardware.device)
+        return rows, first, (split if split.streams or not len(rows) else split.settled()).to(hardware.device)
 
     with prepared(content["hardware"]["threads"], config.deterministic):
         check_sizes(config, spec, trained_weights(content))
@@ -130,46 +134,44 @@ def answers(
         load_weights(network, trained_weights(content))
         batch = content["evaluation_batch"]
         size = max(batch, min(2**16, _AT_ONCE // max(1, prod(spec.shape))) // batch * batch)
-        counter = _Counter()
+        count, source = 0, config.data.knowing(fitted.kinds)
         with evaluating(network), ExitStack() as stack:
             stack.enter_context(hardware.autocast())
             # Reading, preparing and the network each on a thread: of a million rows of CSV the network takes a fifth of the time.
             # The standard input is read here: a thread that waits for it could not be stopped.
             early = one_ahead if "-" not in inputs else iter
-            for rows, split in early(map(prepared_rows, early(config.data.fresh(inputs, size)))):
+            for rows, first, split in early(map(prepared_rows, early(_numbered(source, inputs, size)))):
                 if not len(rows):
                     continue
                 outputs = torch.cat([part.through(network).to(hardware.dtype) for part in split.slices(batch)])
-                yield _frame(rows, spec, task, outputs, top or 1, counter)
+                count += len(rows)
+                yield _frame(rows, first, spec, task, outputs, top or 1)
     for column, seen in strange.items():
         words = ", ".join(repr(word) for word, _ in seen.most_common(3)) + (", …" if len(seen) > 3 else "")
-        values = f"{seen.total():,} of {counter.rows:,} values"
+        values = f"{seen.total():,} of {count:,} values"
         note(f"column {column!r}: {values} are not among the training rows' ({words}): they count as unknown")
-    if not counter.rows:
+    if not count:
         raise DataError(f"there is no row to answer in {', '.join(inputs)}.")
 
 
-class _Counter:
-    """Rows are counted from 1 in each file, whose chunks come one after another."""
-
-    def __init__(self) -> None:
-        self.file: str | None = None
-        self.rows = self.start = 0
-
-    def first(self, file: str | None, count: int) -> int:
-        """The number of the first of these rows."""
-        if file != self.file:
-            self.file, self.start = file, 0
-        begin = self.start + 1
-        self.start, self.rows = self.start + count, self.rows + count
-        return begin
+def _numbered(source: Source, inputs: Sequence[str], size: int) -> Iterator[tuple[Rows, int]]:
+    """The rows of the inputs, ``size`` at a time, and the number of the first of them: each file's count from 1."""
+    together: list[list[str]] = [[]]
+    for path in inputs:  # one that comes again begins anew
+        together += [[]] if path in together[-1] else []
+        together[-1].append(path)
+    for paths in together:
+        file, above = None, 0
+        for rows in source.fresh(paths, size):
+            above = above if rows.file == file else 0
+            yield rows, above + 1
+            file, above = rows.file, above + len(rows)
 
 
-def _frame(rows: Rows, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: int, counter: _Counter) -> pl.DataFrame:
-    """The answers to some rows, a line each."""
+def _frame(rows: Rows, first: int, spec: Spec, task: BuiltTask, outputs: torch.Tensor, top: int) -> pl.DataFrame:
+    """The answers to some rows, a line each; ``first`` is the number of the first."""
     import polars as pl
 
-    first = counter.first(rows.file, len(rows))
     answered = task.answers(outputs).cpu()
     judged = Judged(spec, outputs, answered, answered)
     columns: dict[str, Any] = {}

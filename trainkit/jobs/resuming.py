@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -10,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from trainkit.config.loading import Loaded, as_arguments, build
+from trainkit.config.overrides import parse_key
 from trainkit.config.reader import flow, read_file, read_text
 from trainkit.config.tree import Config, Training
 from trainkit.engine.hardware import Hardware, prepared
@@ -17,7 +19,7 @@ from trainkit.engine.run import Run
 from trainkit.errors import CheckpointError, ConfigError, DataError, dotted
 from trainkit.jobs.building import build_run, read_data, read_rows
 from trainkit.jobs.driving import Drive, Screen, Silent
-from trainkit.jobs.evaluation import check_content, config_of, differences
+from trainkit.jobs.evaluation import check_content, config_of, data_paths, differences, each_path
 from trainkit.jobs.result import Result
 from trainkit.jobs.training import new_folder, placing
 from trainkit.store import checkpoint as checkpoints
@@ -42,6 +44,9 @@ REASONS = {
     "task": "the loss so far would mean something else",
     "optimizer.name": "its state would not fit",
     "optimizer.decay_all": "its state would not fit",
+    "optimizer.groups": "the weights would be grouped otherwise",
+    "optimizer.layer_decay": "the weights would be grouped otherwise",
+    "training.unfreeze": "the optimizer would know other weights",
     "precision": "the numbers so far have another",
     "training.batch_size": "a step would be other rows",
     "training.sampler": "a step would be other rows",
@@ -91,7 +96,8 @@ def _continue(
         changed = dict(changes_between(_tree(content), config))
     threads = config.threads or (content["hardware"]["threads"] if content else None)
     with prepared(threads, config.deterministic):
-        run = build_run(config) if content is None else restored(config, content)
+        with _moved(config):
+            run = build_run(config) if content is None else restored(config, content)
         _check_there_is_more(run, finished=folder is None or folder.end() is not None)
         positions = None
         if content is not None and not _secure_best(run, content, folder):
@@ -108,6 +114,19 @@ def _continue(
         for line in [*_opening(run, content, folder, changed), *notes]:
             drive.say(line)
         return drive(positions)
+
+
+@contextmanager
+def _moved(config: Config) -> Iterator[None]:
+    """Files that are not where they were may have moved: an argument says where they are now."""
+    files = data_paths(config)
+    try:
+        yield
+    except ConfigError as error:
+        fix = f"If it has moved, say where to: {each_path(files)}."
+        raise ConfigError(
+            [replace(p, suggestion=" ".join(filter(None, [p.suggestion, fix]))) if p.key in files else p for p in error.problems]
+        ) from error
 
 
 def _secure_best(run: Run, content: dict[str, Any], folder: RunFolder | None) -> bool:
@@ -175,7 +194,8 @@ def _config(
     where = path or (folder.last if folder else None)
     if content is not None:
         assert where is not None
-        inside = config_of(content, where, plugins=plugins, data=data, trains=True)
+        said = {parsed[0] for change in changes if (parsed := parse_key(change.partition("=")[0]))}
+        inside = config_of(content, where, plugins=plugins, data=data, trains=True, said=said)
         if folder is None or data is not None:
             document = read_text(inside.text(), str(where))
             return build(document, changes, folder=Path.cwd(), name=inside.name, environment=False)
@@ -201,7 +221,7 @@ def restored(config: Config, content: Mapping[str, Any]) -> Run:
             key=("data",),
             suggestion="Bring the old data back, or begin a new run with trainkit train.",
         )
-    run = Run.build(config, data, hardware)
+    run = Run.build(config, data, hardware, begins=False)
     run.plan = replace(run.plan, evaluation_batch=content["evaluation_batch"])
     run.evaluator = replace(run.evaluator, batch_size=content["evaluation_batch"])
     run.restore(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -30,15 +31,19 @@ def init(
     data: str | Path | None = None,
     target: str | None = None,
     text: str | None = None,
+    series: bool = False,
+    encoding: str | None = None,
     output: str | Path | None = None,
     name: str | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Write a first config: ``{config: its path, choices: [{key, value, why}], text}``.
+    """Write a first config: ``{config: its path, choices: [{key, value, why}], text, hint}``.
 
-    Either from a template, or from ``data``: a table in a file (with the column ``target``, and ``text`` where one column's
-    texts are what to read) or a folder with a folder of pictures or texts for each class. What is written follows from the data
-    alone, the same each time, and trains as it is. ``output`` is the file to write, left out: ``name``, else what the template or
+    Either from a template, or from ``data``: a table in a file, or in files that a pattern (``part-*.csv``) finds, or a folder with
+    a folder of pictures or texts for each class. Of a table, ``target`` is the column to predict; ``text``, where one column's
+    texts are what to read; ``series``: forecast the target; ``encoding``: how it is written, where that is not found out. What is
+    written follows from the data alone, the same each time, and trains as it is; ``hint`` says what else might be made of the data,
+    often nothing. ``output`` is the file to write, left out: ``name``, else what the template or
     the data is called; "-" writes none, and ``config`` is None.
 
     Raises ConfigError for a file that is there already (unless ``force``), for data that is not, and, naming the columns, where
@@ -47,32 +52,35 @@ def init(
     from trainkit.config.loading import build
 
     if (template is None) == (data is None):
-        raise ConfigError(
-            "a first config comes from a template or from your data.",
-            suggestion="Type `trainkit init table`, or `trainkit init --data FILE --target COLUMN`.",
-        )
+        fix = "Type `trainkit init table`, or `trainkit init --data FILE --target COLUMN`."
+        if template is not None and os.path.exists(template):
+            fix = "Several files are one pattern in quotes: --data 'part-*.csv'."
+        raise ConfigError("a first config comes from a template or from your data.", suggestion=fix)
     if template is not None and (target or text):
         raise ConfigError(
             "--target and --text name columns of --data.", suggestion="Type `trainkit init --data FILE --target COLUMN`."
         )
+    if template is not None and (series or encoding):
+        raise ConfigError("--series and --encoding say how --data is to be read.", suggestion="Give --data FILE --target COLUMN.")
     source = Path(data or "").expanduser()
-    called = (
-        name or template or (source.resolve().name if source.is_dir() else Path(source.name.removesuffix(".gz")).stem) or "first"
-    )
+    called = name or template or _called(source)
     shown = str(output) == STDOUT
     path = Path(output if output and not shown else f"{called}.yaml")
     choices: Sequence[Choice] = []
+    hint = ""
     if template is not None:
         _, about, _, *lines = _find(template)
     if not shown:
         _check_free(path, force)
     if template is None:
-        from trainkit.jobs.choosing import choose
+        from trainkit.jobs.choosing import Asked, choose
 
-        choices = choose(source, target, text, folder=path.absolute().parent)
-        asked = {"--data": str(source), "--target": target, "--text": text}
-        words = " ".join(f"{option} {quote(value)}" for option, value in asked.items() if value)
-        about, lines = f"# Written by `trainkit init {words}`; the reason for each choice stands beside it.", commented(choices)
+        asked = Asked(source, target, text, series, encoding)
+        choices, hint = choose(asked, folder=path.absolute().parent)
+        about, lines = (
+            f"# Written by `trainkit init {asked.typed()}`; the reason for each choice stands beside it.",
+            commented(choices),
+        )
     named = [f"name: {flow(name)}"] if name else []
     head = [f"# trainkit train {quote(str(path))}", about, "trainkit: 1"]
     content = "\n".join([*map(_plain, head), *named, *lines]) + "\n"
@@ -80,7 +88,7 @@ def init(
     if not shown:
         path.write_text(content, encoding="utf-8", newline="\n")
     told = [{"key": dotted(choice.key), "value": choice.value, "why": choice.why} for choice in choices]
-    return {"config": None if shown else str(path), "choices": told, "text": content}
+    return {"config": None if shown else str(path), "choices": told, "text": content, "hint": _plain(hint) or None}
 
 
 def commented(choices: Sequence[Choice]) -> list[str]:
@@ -104,8 +112,17 @@ def _block(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             found += [(f"{key}:", ""), *((f"  {line}", why) for line, why in _block(value))]
         else:
-            found.append((f"{key}: {flow(value.value)}", value.why))
+            texts = isinstance(value.value, list) and all(isinstance(item, str) for item in value.value)  # may hold commas
+            found.append((f"{key}: {dump(value.value).strip() if texts else flow(value.value)}", value.why))
     return found
+
+
+def _called(data: Path) -> str:
+    """What the config of this data is called: what its file or folder is, without what makes a pattern."""
+    if data.is_dir():
+        return data.resolve().name or "first"
+    stem = Path(data.name.removesuffix(".gz")).stem
+    return stem if data.exists() else re.sub(r"\[.*?\]|[*?]+", "", stem).strip(" -_.") or "first"
 
 
 def _find(template: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from trainkit.config.loading import Loaded, as_arguments, load
+from trainkit.engine.assembling import outlined
 from trainkit.engine.hardware import prepared
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run, split_sizes
@@ -65,7 +66,7 @@ def rehearse(
     loaded = load(config, as_arguments(overrides, name), reset=reset, plugins=plugins)
     with placing(loaded), prepared(loaded.config.threads, loaded.config.deterministic):
         run = build_run(loaded.config)
-        layers = summary(run.network, run.data["train"].part(0, 2))
+        layers = summary(*outlined(run.config, run.data.spec, run.network, run.data["train"].part(0, 2)))
         lines = story.opening(run, torch.get_num_threads())
         total, trainable = count(run.network)
         event = next(fit(run))

@@ -47,11 +47,18 @@ def histograms(values: Mapping[str, Mapping[SplitName, np.ndarray[Any, Any]]]) -
     figure = Figure(figsize=(6.5, 0.6 + 2.6 * len(values)), layout="constrained")
     for axes, (name, by_split) in zip(figure.subplots(len(values), squeeze=False)[:, 0], values.items(), strict=True):
         every = np.concatenate(list(by_split.values()))
-        edges = np.histogram_bin_edges(every[np.isfinite(every)], bins=40)
-        for split, numbers in by_split.items():
-            known = numbers[np.isfinite(numbers)]
-            weights = np.full(len(known), 1 / max(1, len(known)))
-            axes.hist(known, edges, weights=weights, histtype="step", linewidth=1.5, color=COLORS[split], label=split)
+        known = every[np.isfinite(every)]
+        edges = np.histogram_bin_edges(known, bins=min(MOST, max(5, round(len(known) ** 0.5))))  # few rows fill few bins
+        finite = [numbers[np.isfinite(numbers)] for numbers in by_split.values()]
+        axes.hist(
+            finite,
+            edges,
+            weights=[np.full(len(numbers), 1 / max(1, len(numbers))) for numbers in finite],
+            histtype="bar" if len(edges) <= SIDE**2 else "step",  # lines that lie on each other hide each other
+            linewidth=1.5,
+            color=[COLORS[split] for split in by_split],
+            label=list(by_split),
+        )
         axes.set(xlabel=name, ylabel="share of the rows")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainkit.engine.run import Run, split_sizes
 from trainkit.engine.summary import count
+from trainkit.networks.transfer import parts
 from trainkit.spec import Event
 
 ARROWS = {True: "↑", False: "↓", None: "="}
@@ -25,7 +26,7 @@ def opening(run: Run, threads: int) -> list[str]:
     names = "one number" if spec.target_names == ("target",) else f"target {', '.join(spec.target_names)}"
     what = {"class": f"{len(spec.classes)} classes", "labels": counted(len(spec.classes), "label")}.get(spec.target, names)
     total, trained = count(run.network)
-    trains = "all trained" if trained == total else f"{trained:,} trained"
+    trains = "all trained" if trained == total else f"{trained:,} trained ({', '.join(_trained(run))})"
     assert config.task is not None
     batch, patience = counted(min(plan.batch_size, splits["train"]), "row"), ""
     if plan.patience != float("inf"):
@@ -34,6 +35,7 @@ def opening(run: Run, threads: int) -> list[str]:
         f"data      {config.data.name}: {sizes} rows of {shape}; {what}",
         *(f"columns   {line}" if spec.kind == "table" else f"inputs    {line}" for line in run.data.told),
         f"model     {config.model.name}: {total:,} parameters, {trains}",
+        *(f"weights   {line}" for line in run.told),
         f"task      {config.task.name}, loss {getattr(config.task, 'loss', config.task).name}; optimizer {config.optimizer.name}, "
         f"lr {config.optimizer.lr:g}, {config.schedule.name}",
         f"device    {hardware.device} ({hardware.device_reason}), {hardware.precision} ({hardware.precision_reason}), "
@@ -41,6 +43,17 @@ def opening(run: Run, threads: int) -> list[str]:
         f"training  {counted(plan.steps, 'step')} of {batch}, {plan.per_epoch:,} an epoch{patience}",
         *run.data.found,
     ]
+
+
+def _trained(run: Run) -> list[str]:
+    """The parts that train, and those that will."""
+    names = [part.names[-1] for part in parts(run.network) if part.parameter.requires_grad and part.names]
+    later = [
+        f"{names if isinstance(names, str) else ', '.join(names)} from epoch {epoch}"
+        for epoch, names in run.config.training.unfreeze.items()
+        if epoch != "1"
+    ]
+    return [*reversed(dict.fromkeys(names)), *later]
 
 
 def counted(number: int, word: str) -> str:

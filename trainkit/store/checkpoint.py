@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from trainkit.errors import CheckpointError, ConfigError, Key, NumericError, StorageError, dotted
+from trainkit.spec import FORMAT
 from trainkit.store import platform
 from trainkit.store.environment import trainkit_version
-from trainkit.store.inspection import FORMAT, FORMAT_VERSION, MAX_OPCODES, foreign, in_words, inspect, unsafe
+from trainkit.store.inspection import FORMAT_VERSION, MAX_OPCODES, foreign, in_words, inspect, unsafe
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "duplicate", "load", "newest", "save", "sweep"]
 

@@ -15,8 +15,8 @@ from pickletools import genops
 from typing import Any, BinaryIO
 
 from trainkit.errors import CheckpointError
+from trainkit.spec import FORMAT
 
-FORMAT = "trainkit-checkpoint"
 FORMAT_VERSION = 1
 
 MAX_DIRECTORY_BYTES = 8_000_000  # about 100 000 tensors

@@ -47,6 +47,7 @@ THOROUGH: tuple[Check, ...] = (
     texts.empty,
     texts.vocabulary,
     steps.gaps,
+    steps.holes,
     steps.constant,
 )
 """All that `trainkit data` looks for."""

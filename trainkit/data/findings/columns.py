@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trainkit.data.columns import MOSTLY
 from trainkit.data.findings.finding import Finding, Look, counted, kind, named, share
 from trainkit.data.findings.targets import far, variants
-from trainkit.data.tables import MOSTLY
 
 Array = np.ndarray[Any, Any]
 SOME = 500
@@ -36,6 +36,13 @@ class Column:
     values: pl.Series
     said: str | None = None
     """The kind that the user gave it: then nobody wonders whether it names rows."""
+    named: bool = True
+    """Has it a name in the file, by which settings speak of it?"""
+
+    @property
+    def left_out(self) -> str:
+        """How not to use it."""
+        return kind(self.name, "ignore") if self.named else "leave it out of the inputs"
 
     @cached_property
     def numbers(self) -> Array:
@@ -56,7 +63,7 @@ class Column:
         return self.said in (None, "number") and bool(np.isfinite(self.numbers).sum() >= max(1, MOSTLY * len(self.known)))
 
     def __getitem__(self, rows: Any) -> Column:
-        return Column(self.name, self.values[rows], self.said)
+        return Column(self.name, self.values[rows], self.said, self.named)
 
 
 def columns(look: Look) -> list[Column]:
@@ -64,11 +71,13 @@ def columns(look: Look) -> list[Column]:
     rows = look.rows
     if rows.kind != "table" or not isinstance(rows.inputs, pl.DataFrame | np.ndarray):
         return []
-    frame = rows.inputs
-    if not isinstance(frame, pl.DataFrame):
-        frame = pl.from_numpy(frame, [f"input {n}" for n in range(1, frame.shape[1] + 1)]).fill_nan(None)
+    named = isinstance(rows.inputs, pl.DataFrame)
+    if isinstance(rows.inputs, np.ndarray):
+        frame = pl.from_numpy(rows.inputs, [f"input {n}" for n in range(1, rows.inputs.shape[1] + 1)]).fill_nan(None)
+    else:
+        frame = rows.inputs
     used = (name for name in frame.columns if name not in look.left_out and rows.kinds.get(name) != "ignore")
-    return [Column(name, frame[name], rows.kinds.get(name)) for name in used]
+    return [Column(name, frame[name], rows.kinds.get(name), named) for name in used]
 
 
 def _holds(test: Callable[..., bool], column: Column, *more: Any) -> bool:
@@ -91,9 +100,7 @@ def missing(look: Look) -> Iterator[Finding]:
             if part == 1:
                 words = f"column {column.name!r} holds no value at all"
             bad = part > 0.5
-            yield Finding(
-                "warning" if bad else "note", "missing", words, kind(column.name, "ignore") * bad, tuple(rows), column.name
-            )
+            yield Finding("warning" if bad else "note", "missing", words, column.left_out * bad, tuple(rows), column.name)
 
 
 def constant(look: Look) -> Iterator[Finding]:
@@ -101,7 +108,7 @@ def constant(look: Look) -> Iterator[Finding]:
     for column in columns(look):
         if _constant(column[look.train[:SOME]]) and _constant(training := column[look.train]):
             words = f"column {column.name!r} is always {training.values[0]!r} in the training split: it can teach nothing"
-            yield Finding("warning", "constant", words, kind(column.name, "ignore"), column=column.name)
+            yield Finding("warning", "constant", words, column.left_out, column=column.name)
 
 
 def _constant(column: Column, *, part: bool = False) -> bool:
@@ -239,7 +246,7 @@ def outliers(look: Look) -> Iterator[Finding]:
             words = f"column {column.name!r}: {counted(len(rows), 'value')} far from all others: "
             words += f"{', '.join(f'{value:g}' for value in dict.fromkeys(values[:3].tolist()))} ({look.places(rows)})"
             fix = "mend them, or preprocess: {scaling: robust}"
-            if len(rows) > 1 and (values == values[0]).all():
+            if column.named and len(rows) > 1 and (values == values[0]).all():
                 fix = f"mend them, or, if it means “no value”, data: {{missing: [{json.dumps(str(column.values[int(rows[0])]))}]}}"
             yield Finding("warning", "outliers", words, fix, tuple(rows.tolist()), column.name)
 
@@ -261,7 +268,7 @@ def equal_columns(look: Look) -> Iterator[Finding]:
         known = hash(column.values.cast(pl.String).hash(0).to_numpy().tobytes())
         if known in seen and len(column.known) and not _constant(column):
             words = f"columns {seen[known].name!r} and {column.name!r} hold the same in every row"
-            yield Finding("note", "equal-columns", words, kind(column.name, "ignore"), column=column.name)
+            yield Finding("note", "equal-columns", words, column.left_out, column=column.name)
         seen.setdefault(known, column)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,8 @@ class Look:
     """Columns of a table that are no inputs: the split goes by them."""
     lenient: bool = False
     """Are unreadable pictures left out?"""
+    holes: Sequence[tuple[int, str, str]] = ()
+    """Of series: how many steps are missing between which rows, in order of time."""
     quick: bool = False
     """Only what takes no time worth mentioning."""
 
@@ -91,12 +93,22 @@ class Look:
         return {name: self.fitted.report(self.rows, index) for name, index in self.splits.items()} if known else {}
 
     @cached_property
+    def unlike(self) -> list[str]:
+        """Columns in which rows that are the same may differ: they name the rows, or the split goes by them."""
+        return [name for name in getattr(self.rows.inputs, "columns", ()) if name in self.left_out or name in self.row_names]
+
+    @property
+    def but(self) -> str:
+        """``, but for 'id'``, where rows are compared without that column."""
+        return f", but for {named(self.unlike)}" if self.unlike else ""
+
+    @cached_property
     def keys(self) -> Array | None:
         """(rows,) of 64 bits: the same for the same inputs, whatever names the rows have. None where finding out would mean
         reading files, and time is short."""
         inputs, lengths = self.rows.inputs, self.rows.lengths
         if hasattr(inputs, "hash_rows"):
-            told = inputs.drop({*self.left_out, *self.row_names} & set(inputs.columns))
+            told = inputs.drop(self.unlike)
             found: Array = told.hash_rows(seed=0).to_numpy() if told.width else np.arange(len(inputs))
             return found
         if isinstance(inputs, np.ndarray) and not (self.quick and inputs.nbytes > LARGE_BYTES):

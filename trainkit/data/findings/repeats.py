@@ -25,7 +25,7 @@ def leaks(look: Look) -> Iterator[Finding]:
         if not len(again):
             continue
         if len(again) == len(index):
-            words = f"every row of {split} is in the training split too: is it the same file?"
+            words = f"every row of {split} is in the training split too{look.but}: is it the same file?"
             fix = f"rows of its own for {split}, or split: {{{split}: 0.15}}"
             yield Finding("warning", "same-rows", words, fix, tuple(again.tolist()))
             continue
@@ -34,7 +34,7 @@ def leaks(look: Look) -> Iterator[Finding]:
             twin = int(look.train[(trained == look.keys[row]).argmax()])
             pairs.append(f"{look.place(row)} as {look.place(twin)}")
         words = f"{counted(len(again), 'row')} of {split} ({share(len(again) / len(index))}) "
-        words += f"{'has' if len(again) == 1 else 'have'} the inputs of a training row: {', '.join(pairs)}"
+        words += f"{'has' if len(again) == 1 else 'have'} the inputs of a training row{look.but}: {', '.join(pairs)}"
         severity = "warning" if len(again) > 1 and len(again) >= MANY * len(index) else "note"
         fix = "take the copies out of the data, or keep them together with split: {group: COLUMN}"
         yield Finding(severity, "leak", words, fix, tuple(again.tolist()))  # type: ignore[arg-type]
@@ -51,7 +51,9 @@ def copies(look: Look) -> Iterator[Finding]:
     frame = pl.DataFrame({"key": look.keys, "answer": answers}).with_row_index("row")
     same = frame.filter(~pl.struct("key", "answer").is_first_distinct())["row"].to_list()
     if same:
-        words = f"{counted(len(same), 'row')} ({share(len(same) / len(frame))}) exactly as one before: {look.places(same)}"
+        words = (
+            f"{counted(len(same), 'row')} ({share(len(same) / len(frame))}) exactly as one before{look.but}: {look.places(same)}"
+        )
         yield Finding(
             "warning" if len(same) > 1 and len(same) >= MANY * len(frame) else "note",
             "duplicates",
@@ -64,5 +66,6 @@ def copies(look: Look) -> Iterator[Finding]:
     several = frame.filter(pl.col("answer").n_unique().over("key") > 1)
     if len(several):
         rows = several.sort(pl.col("row").min().over("key"), "row")["row"].to_list()
-        words = f"{counted(several['key'].n_unique(), 'input')} with more than one answer, in {len(rows)} rows: {look.places(rows)}"
+        words = f"{counted(several['key'].n_unique(), 'input')} with more than one answer, in {len(rows)} rows{look.but}: "
+        words += look.places(rows)
         yield Finding("warning", "two-answers", words, "mend the answers: no network can give both", tuple(rows))

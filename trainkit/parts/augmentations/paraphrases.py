@@ -51,7 +51,8 @@ class Paraphrases(Augmentation):
         return rephrased
 
     def _read(self) -> dict[str, list[str]]:
-        from trainkit.parts.sources._tables import TableFormat, check_columns, read_table
+        from trainkit.parts.sources._columns import check_columns
+        from trainkit.parts.sources._tables import TableFormat, read_table
 
         table = read_table(self.file, TableFormat(), key=("file",))
         check_columns(table, ("text", "paraphrase"), key=("file",))

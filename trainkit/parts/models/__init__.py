@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -54,6 +55,16 @@ class Model(Part):
             key=("model",),
             suggestion=f"Models that take {_PLURALS[spec.kind]}{lengths}: {', '.join(fitting)}.",
         )
+
+    def asked(self) -> Mapping[str, Any]:
+        """What its weights ask of pictures, where the config says nothing: ``channels``; ``size``, (height, width); ``mean`` and
+        ``std``, a number for each channel. Empty where it begins from random ones."""
+        return {}
+
+    def begin(self, network: nn.Module, spec: Spec) -> list[str]:
+        """Load the weights that a new training begins with, where these are not random, into what `build` gave; what a person
+        should know of them, a line each. Not called where a checkpoint's are loaded. Raises ConfigError."""
+        return []
 
     @classmethod
     def _fits(cls, spec: Spec) -> bool:

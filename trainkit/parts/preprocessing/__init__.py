@@ -22,6 +22,10 @@ class Preprocess(Part):
         """Learn from the rows numbered ``train``, and from no other. Raises DataError for rows that nothing can be learnt from."""
         raise NotImplementedError
 
+    def following(self, asked: Mapping[str, Any]) -> Preprocess:
+        """The same, with what it leaves open as the model's weights ask it (`trainkit.parts.models.Model.asked`)."""
+        return self
+
     def restore(self, content: Mapping[str, Any]) -> Fitted:
         """What `Fitted.content` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         raise NotImplementedError

@@ -59,7 +59,8 @@ class Table(Preprocess):
         return self
 
     def fit(self, rows: Rows, train: np.ndarray[Any, Any]) -> Fitted:
-        from trainkit.data.tables import Choices, FittedTable
+        from trainkit.data.columns import Choices
+        from trainkit.data.tables import FittedTable
 
         return FittedTable.fit(rows, train, Choices(**self.model_dump(exclude={"name"})))
 

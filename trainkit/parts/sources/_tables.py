@@ -7,24 +7,23 @@ Parquet and NDJSON keep their types. A source that reads tables inherits its set
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting, Settings, fault
-from trainkit.spec import SPLITS, SplitName, Target
+from trainkit.spec import SPLITS, SplitName
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
 PATH: Key = ("data", "path")
-TARGET: Key = ("data", "target")
 STDIN = "-"
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "null", "NULL")
 _ENDINGS = {
@@ -180,31 +179,32 @@ def _joined(name: str, tables: list[tuple[str, pl.DataFrame]], key: Key) -> Tabl
         for lacks, have, name_ in ((file, top.columns, first), (first, frame.columns, file)):
             other = frame.columns if lacks == file else top.columns
             if alone := [column for column in have if column not in other]:
-                words = f"{lacks} has no column {alone[0]!r}, which {name_} has{_more(len(alone))}."
+                words = f"{lacks} has no column {alone[0]!r}, which {name_} has{more(len(alone))}."
                 raise DataError(words, key=key, suggestion="All files need the same columns, in any order.")
     frame = _stacked([frame for _, frame in tables])
     return Table(frame, name, tuple((file, part.height) for file, part in tables), range(frame.height))
 
 
-def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def _stacked(frames: list[pl.DataFrame], rechunk: bool = True) -> pl.DataFrame:
     """One frame under another. A column that is text in one of them becomes text; one that is not there, null."""
     import polars as pl
 
-    return pl.concat(frames, how="diagonal_relaxed", rechunk=True) if len(frames) != 1 else frames[0]
+    return pl.concat(frames, how="diagonal_relaxed", rechunk=rechunk) if len(frames) != 1 else frames[0]
 
 
 # --- a few rows at a time
 
 
-def stream_table(path: str, how: TableFormat, size: int, *, key: Key = ()) -> Iterator[Table]:
+def stream_table(path: str, how: TableFormat, size: int, *, numbers: Collection[str] = (), key: Key = ()) -> Iterator[Table]:
     """A file, pattern or ``-`` (the standard input), ``size`` rows at a time; little memory, however long it is.
 
-    Columns without a name are left out. Raises what `read_table` raises, when it comes to it.
+    Columns without a name are left out. Where those named in ``numbers`` hold nothing else, they come as float64 instead of text,
+    which is faster. Raises what `read_table` raises, when it comes to it.
     """
     for file in [STDIN] if path == STDIN else _files(path, key):
         start, left = 0, None
-        for frame in _frames(file, _as_written(file, how), key):
-            left = frame if left is None else _stacked([left, frame])
+        for frame in _frames(file, _as_written(file, how), key, numbers):
+            left = frame if left is None else _stacked([left, frame], rechunk=False)
             full = left.height - left.height % size
             for n in range(0, full, size):
                 yield _piece(file, left[n : n + size], start + n)
@@ -280,7 +280,7 @@ def _opened(file: str) -> Iterator[Any]:
         yield gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == b"\x1f\x8b" else stream
 
 
-def _frames(file: str, how: TableFormat, key: Key) -> Iterator[pl.DataFrame]:
+def _frames(file: str, how: TableFormat, key: Key, numbers: Collection[str] = ()) -> Iterator[pl.DataFrame]:
     """A file's rows, some thousands at a time; without rows, one frame of none."""
     import zlib
     from gzip import BadGzipFile, GzipFile
@@ -294,7 +294,7 @@ def _frames(file: str, how: TableFormat, key: Key) -> Iterator[pl.DataFrame]:
                 how = how.model_copy(update={"encoding": "auto"})
             text = _Text(_called(file), stream, how, key)
             if kind != "parquet":
-                yield from _csv(text) if kind == "csv" else _ndjson(text)
+                yield from _csv(text, numbers) if kind == "csv" else _ndjson(text)
             elif file == STDIN or isinstance(stream, GzipFile):
                 raise DataError(f"{_called(file)}: Parquet is read from a plain file.", key=key)
             else:
@@ -332,7 +332,7 @@ def _parquet(text: _Text) -> Iterator[pl.DataFrame]:
 class _Text:
     """A file of lines, a block at a time: UTF-8, whatever it was, and no line cut in two."""
 
-    def __init__(self, file: str, stream: IO[bytes], how: TableFormat, key: Key) -> None:
+    def __init__(self, file: str, stream: Any, how: TableFormat, key: Key) -> None:
         self.file, self.stream, self.how, self.key = file, stream, how, key
         self.line, self.rest = 1, b""  # what has been read and not yet given, and the number of its first line
 
@@ -355,10 +355,17 @@ class _Text:
         if self.rest:
             yield self.line, self.rest
 
+    def _piece(self) -> bytes:
+        """A block, read a little at a time: then Ctrl-C is heard also between two waits for the standard input."""
+        block = bytearray()
+        while len(block) < _BLOCK and (more := self.stream.read1(_BLOCK - len(block))):
+            block += more
+        return bytes(block)
+
     def _decoded(self) -> Iterator[bytes]:
         import codecs
 
-        block = self.stream.read(_BLOCK)
+        block = self._piece()
         if block.startswith((b"PAR1", b"PK\3\4")):
             what, fix = (
                 ("a Parquet file", "Say `format: parquet`")
@@ -373,7 +380,7 @@ class _Text:
         decoder = codecs.getincrementaldecoder("utf-8-sig" if called in ("UTF-8", "UTF8") else encoding)()
         first = True
         while block or first:
-            following = self.stream.read(_BLOCK)
+            following = self._piece()
             try:
                 text = decoder.decode(block, final=not following).encode()
             except UnicodeError as error:
@@ -415,9 +422,10 @@ class _Text:
 
 
 def _lines(block: bytes) -> Iterator[str]:
-    from io import StringIO
+    """Decoded as they are asked for: most often only the first."""
+    from io import BytesIO, TextIOWrapper
 
-    return iter(StringIO(block.decode(errors="ignore"), newline=""))
+    return TextIOWrapper(BytesIO(block), "utf-8", "ignore", newline="")
 
 
 def _records(block: bytes, separator: str) -> Any:
@@ -442,8 +450,8 @@ def _end(text: bytes) -> int:
 # --- CSV
 
 
-def _csv(text: _Text) -> Iterator[pl.DataFrame]:
-    """Every column as text."""
+def _csv(text: _Text, numbers: Collection[str]) -> Iterator[pl.DataFrame]:
+    """Every column as text, but for those of ``numbers`` that plainly hold them."""
     from csv import Error
 
     import polars as pl
@@ -466,19 +474,24 @@ def _csv(text: _Text) -> Iterator[pl.DataFrame]:
     decimal: str = "." if separator == "," and text.how.decimal == "auto" else text.how.decimal
     above = islice(_lines(block), reader.line_num)
     line, block = line + reader.line_num, block[len("".join(above).encode()) :]
+    known = {f"c{n}": pl.Float64 for n, name in enumerate(names) if name in numbers} if not text.how.missing else {}
     rows = 0
     while True:
-        try:
-            frame = pl.read_csv(head + block, infer_schema=False, empty_string_is_null=False, separator=separator)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            raise text.unreadable(line, block, len(names), separator) from None
-        if len(names) > 1 and (frame[:, -1] == "").any() and _cut_short(block, separator, len(names)):
-            raise text.unreadable(line, block, len(names), separator)
+        quoted = b'"' in block
+        spaced = not block.isascii() or b" " in block or (b"\t" in block and (quoted or separator != "\t"))
+        frame = _parsed(head + block, separator, known) if known and decimal == "." and not quoted and not spaced else None
+        if frame is None:
+            try:
+                frame = pl.read_csv(head + block, infer_schema=False, empty_string_is_null=False, separator=separator)
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+                raise text.unreadable(line, block, len(names), separator) from None
+            if len(names) > 1 and (frame[:, -1] == "").any() and _cut_short(block, separator, len(names)):
+                raise text.unreadable(line, block, len(names), separator)
+            if spaced:
+                frame = frame.with_columns(pl.all().str.strip_chars())
+            if (frame[:, 0] == "").any():
+                frame = frame.filter(~pl.all_horizontal(pl.all() == ""))  # blank lines, and those of commas alone
         frame.columns = names
-        if not block.isascii() or b" " in block or b"\t" in block:
-            frame = frame.with_columns(pl.all().str.strip_chars())
-        if (frame[:, 0] == "").any():
-            frame = frame.filter(~pl.all_horizontal(pl.all() == ""))  # blank lines, and those of commas alone
         frame = _without_missing(frame, text.how)
         if decimal == "auto":
             decimal = _decimal(frame)
@@ -487,6 +500,25 @@ def _csv(text: _Text) -> Iterator[pl.DataFrame]:
         if (following := next(blocks, None)) is None:
             return
         line, block = following
+
+
+def _parsed(block: bytes, separator: str, numbers: Mapping[str, type[pl.DataType]]) -> pl.DataFrame | None:
+    """A block without quotes and spaces, these columns as the numbers that their text would become later: for half the time.
+    None where a value is no usable number, or one that stands first or last in its line is empty."""
+    import polars as pl
+
+    from trainkit.data.columns import parsed
+
+    try:
+        frame = pl.read_csv(
+            block, infer_schema=False, schema_overrides=numbers, empty_string_is_null=False, separator=separator, quote_char=None
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+    ends = (frame[:, 0], frame[:, -1])  # a line may be blank, or too short
+    if any(end.null_count() or (end.dtype == pl.String and (end == "").any()) for end in ends):
+        return None
+    return frame if all(parsed(frame[name]).null_count() == frame[name].null_count() for name in numbers) else None
 
 
 def _separator(block: bytes) -> str:
@@ -549,21 +581,28 @@ def _with_points(frame: pl.DataFrame, text: _Text, rows: int) -> pl.DataFrame:
 
 def _ndjson(text: _Text) -> Iterator[pl.DataFrame]:
     import polars as pl
+    import polars.selectors as cs
 
     empty = True
     for line, block in text.blocks(quotes=False):
         if not block.strip():
             continue
         try:
-            yield _tidy(pl.read_ndjson(block, infer_schema_length=None), text.how)
+            frame = pl.read_ndjson(block, infer_schema_length=None)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise _wrong_json(text, line, block, str(error).partition("\n")[0]) from None
+            why = str(error).partition("\n")[0]
+            raise _mixed_json(text, line, block) or text.fault(f"or one below cannot be read ({why})", None, line) from None
+        lists = frame.select(cs.string().str.contains(r"^[\[{]").any())  # Polars makes words of a list among words
+        if lists.width and any(lists.row(0)) and (fault := _mixed_json(text, line, block)):
+            raise fault
+        yield _tidy(frame, text.how)
         empty = False
     if empty:
         raise text.fault("is empty", None)
 
 
-def _wrong_json(text: _Text, line: int, block: bytes, why: str) -> DataError:
+def _mixed_json(text: _Text, line: int, block: bytes) -> DataError | None:
+    """What the first line holds that is no JSON, or of another kind than a line above; None where all is alike."""
     import json
 
     def refuse(constant: str) -> None:
@@ -586,7 +625,7 @@ def _wrong_json(text: _Text, line: int, block: bytes, why: str) -> DataError:
                 return text.fault(
                     f"holds {kind} in {name!r}, and line {above} {other}", "Write all values of a column alike.", number
                 )
-    return text.fault(f"or one below cannot be read ({why})", None, line)
+    return None
 
 
 def _tidy(frame: pl.DataFrame, how: TableFormat) -> pl.DataFrame:
@@ -616,162 +655,7 @@ def _without_missing(frame: pl.DataFrame, how: TableFormat) -> pl.DataFrame:
     return frame
 
 
-# --- columns
-
-
-def check_columns(table: Table, names: Sequence[str], *, key: Key) -> None:
-    """Raises DataError at ``key`` for a column that is not there (naming the nearest), or one of lists, structures or bytes."""
-    for name in names:
-        if name not in table.frame.columns:
-            raise DataError(f"{table.name} has no column {name!r}.", key=key, suggestion=nearest(name, table.frame.columns))
-        if not usable(table.frame[name]):
-            words = f"{table.name}: column {name!r} holds {table.frame[name].dtype}, not numbers, text or dates."
-            raise DataError(words, key=key, suggestion=f"Leave it out: data.kinds: {{{name}: ignore}}.")
-
-
-def usable(column: pl.Series) -> bool:
-    """Does it hold text, numbers, booleans, dates or moments?"""
-    import polars as pl
-
-    return column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean, pl.Date, pl.Datetime)
-
-
-def chosen(patterns: Sequence[str], names: Sequence[str], file: str, *, key: Key) -> list[str]:
-    """The names that are written in ``patterns`` or fit one of them (``sensor_*``), in their own order; all, without patterns.
-
-    Raises DataError at ``key`` for a pattern that none fits.
-    """
-    found = {name for pattern in patterns for name in fitting(pattern, names, file, key=key)}
-    return [name for name in names if name in found or not patterns]
-
-
-def fitting(pattern: str, names: Sequence[str], file: str, *, key: Key) -> list[str]:
-    """The name itself, or those that fit the pattern. Raises DataError at ``key`` if there are none."""
-    from fnmatch import fnmatchcase
-
-    found = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
-    if not found:
-        raise DataError(f"{file} has no column {pattern!r}.", key=key, suggestion=nearest(pattern, names))
-    return found
-
-
-def check_filled(table: Table, names: Sequence[str], *, key: Key = TARGET, fix: str = "Fill it, or drop the row.") -> None:
-    """Raises DataError naming the first row of these columns that has no value."""
-    for name in names:
-        gaps = table.frame[name].is_null()
-        if gaps.all():
-            raise DataError(
-                f"{table.name}: column {name!r} holds no value at all.", key=key, suggestion="Choose another target column."
-            )
-        if gaps.any():
-            words = (
-                f"{table.place(int(gaps.arg_true()[0]))}, column {name!r} has no value{_more(int(gaps.sum()), ' in this column')}."
-            )
-            raise DataError(words, key=key, suggestion=fix)
-
-
-def target_kind(table: Table, names: Sequence[str], *, key: Key = TARGET) -> Target:
-    """What these columns are, where no task says it: one of words is classes, several of 0 and 1 or their like are labels, and
-    where nearly all values are numbers they are amounts, so that `amounts` can name the row of a mistake among them.
-
-    Raises ConfigError at ``key`` for whole numbers, which may be either, DataError for a gap and for columns that differ in kind.
-    """
-    import polars as pl
-
-    from trainkit.data.tables import MOSTLY, parsed
-
-    check_filled(table, names, key=key)
-    columns, called, several = [table.frame[name] for name in names], ", ".join(map(repr, names)), len(names) > 1
-    marked = several and all(not marks(column).null_count() for column in columns)
-
-    def amount(column: pl.Series) -> bool:
-        text = column.dtype == pl.String
-        return parsed(column).null_count() <= (1 - MOSTLY) * len(column) if text else column.dtype.is_numeric()
-
-    def whole(column: pl.Series) -> bool:
-        return bool(column.str.contains(r"^[+-]?\d+$").all()) if column.dtype == pl.String else column.dtype.is_integer()
-
-    if all(map(amount, columns)):
-        if not all(map(whole, columns)) or (several and not marked):
-            return "number"
-        raise which(f"the target{'s' * several} {called} hold{'s' * (not several)}", "labels" if several else "class", key)
-    if several and not marked:
-        words = f"the targets {called} are neither all numbers nor all 0 and 1, yes and no, or true and false."
-        raise DataError(words, key=key, suggestion="Name one column, or columns of the same kind.")
-    return "labels" if several else "class"
-
-
-def which(words: str, kind: Literal["class", "labels"], key: Key) -> ConfigError:
-    """The question about targets that may be of that kind, or amounts. ``words`` come before what they hold."""
-    what, task = ("whole numbers: are they classes", "classification")
-    if kind == "labels":
-        what, task = ("0 and 1: are they labels", "multilabel")
-    return ConfigError(f"{words} {what} or amounts?", key=key, suggestion=f"Say so: `task: {task}` or `task: regression`.")
-
-
-def classes(table: Table, name: str, *, key: Key = TARGET, case: Literal["ask", "keep", "lower"] = "ask") -> np.ndarray[Any, Any]:
-    """The column as class names: (rows,) str in an object array. ``case`` says what happens to capital letters.
-
-    Raises DataError naming the row of a missing one and, when it is ``ask``, of two that differ only in capital letters.
-    """
-    import polars as pl
-
-    check_filled(table, (name,), key=key)
-    values = table.frame[name].cast(pl.String)
-    if case == "lower":
-        values = values.str.to_lowercase()
-    written: dict[str, str] = {}
-    for other in values.unique(maintain_order=True) if case == "ask" else ():
-        if (same := written.setdefault(other.lower(), other)) != other:
-            rows = [table.place(int((values == word).arg_max() or 0)) for word in (same, other)]
-            raise DataError(
-                f"{rows[0]} has the class {same!r}, and {rows[1]} {other!r}: are they the same?",
-                key=key,
-                suggestion="Say so: `label_case: lower` makes them one, `label_case: keep` keeps them apart.",
-            )
-    return values.to_numpy().astype(object)
-
-
-def amounts(table: Table, names: Sequence[str], *, key: Key = TARGET) -> np.ndarray[Any, Any]:
-    """The columns as numbers: float64 (rows, len(names)). Raises DataError naming the row of one that is missing or no number."""
-    import numpy as np
-
-    from trainkit.data.tables import parsed
-
-    check_filled(table, names, key=key)
-    found = [parsed(table.frame[name]) for name in names]
-    for name, numbers in zip(names, found, strict=True):
-        if len(bad := numbers.is_null().arg_true()):
-            row = int(bad[0])
-            words = f"{table.place(row)}, target {name!r}: {table.frame[name][row]!r} is not a usable number{_more(len(bad))}."
-            raise DataError(words, key=key, suggestion="Mend it, or use `task: classification`.")
-    return np.column_stack([numbers.to_numpy() for numbers in found])
-
-
-def marks(column: pl.Series) -> pl.Series:
-    """1 for 1, yes and true, 0 for 0, no and false; null for anything else."""
-    import polars as pl
-
-    words = column.cast(pl.String).str.to_lowercase()
-    if column.dtype.is_float():
-        words = words.str.strip_suffix(".0")
-    meant = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "no": 0.0, "false": 0.0}
-    return words.replace_strict(meant, default=None, return_dtype=pl.Float64)
-
-
-def labels(table: Table, names: Sequence[str], *, key: Key = TARGET) -> np.ndarray[Any, Any]:
-    """The columns as 0 and 1: float64 (rows, len(names)), from 0/1, yes/no or true/false. Raises DataError naming the row of
-    one that is missing or neither."""
-    import numpy as np
-
-    check_filled(table, names, key=key)
-    found = [marks(table.frame[name]) for name in names]
-    for name, numbers in zip(names, found, strict=True):
-        if len(bad := numbers.is_null().arg_true()):
-            row = int(bad[0])
-            words = f"{table.place(row)}, label {name!r}: {table.frame[name][row]!r} is neither 0 nor 1{_more(len(bad))}."
-            raise DataError(words, key=key, suggestion="Write 0 and 1, no and yes, or false and true.")
-    return np.column_stack([numbers.to_numpy() for numbers in found])
+# --- words for messages
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -779,10 +663,10 @@ def nearest(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     lower = {other.lower(): other for other in names}
-    near = get_close_matches(name.lower(), lower, 1)
+    near = get_close_matches(name.lower(), lower, 1, 0.7)
     return f"Did you mean {lower[near[0]]!r}?" if near else f"There are: {', '.join(sorted(names)[:20])}." if names else ""
 
 
-def _more(found: int, where: str = "") -> str:
+def more(found: int, where: str = "") -> str:
     """``(2 more)``, where only the first of three is named."""
     return f" ({found - 1} more{where})" if found > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,8 @@ from pydantic import Field, model_validator
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.parts.sources._tables import nearest, which
+from trainkit.parts.sources._columns import which
+from trainkit.parts.sources._tables import nearest
 from trainkit.spec import SPLITS, Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
@@ -80,11 +82,16 @@ class Arrays(Source):
         file, setting = (self.path, "path") if self.path else (self.inputs, "inputs")
         assert file is not None
         arrays = _opened(file, ("data", setting))
+        if self.path and list(arrays) == [""]:
+            words = f"{file} holds one array without a name: is it the inputs, or the targets?"
+            raise DataError(
+                words, key=("data", "path"), suggestion="Name a file of each: data.inputs and data.targets, not data.path."
+            )
         rows = self._rows(file, arrays, self._held_in_memory)
         splits = self._splits(file, arrays, len(rows)) if self.splits_key else None
         if self.targets is not None:
             file, setting, arrays = self.targets, "targets", _opened(self.targets, ("data", "targets"))
-        values = _copied(_picked(file, arrays, self.targets_key, "targets_key"))
+        values = _copied(_picked(file, arrays, self.targets_key, self._place("targets_key", setting)))
         found = Targets(file, values, ("data", setting), self.classes)
         found.check(len(rows))
         kind = target or found.kind()
@@ -103,6 +110,11 @@ class Arrays(Source):
                 for start in range(0, len(rows), size):
                     yield _slice(rows, start, min(start + size, len(rows)))
 
+    def _place(self, setting: str = "", file: str = "") -> Key:
+        """Where a mistake stands: at the setting, if it was said, else at that of the file."""
+        said = setting and getattr(self, setting) != type(self).model_fields[setting].default
+        return ("data", setting if said else file or ("path" if self.path else "inputs"))
+
     def _held_in_memory(self, values: Array) -> bool:
         return values.nbytes <= _LARGE if self.memory == "auto" else self.memory
 
@@ -110,18 +122,18 @@ class Arrays(Source):
         """A file's inputs, without targets."""
         import numpy as np
 
-        values = _picked(file, arrays, self.inputs_key, "inputs_key")
+        values = _picked(file, arrays, self.inputs_key, self._place("inputs_key"))
         if values.dtype.kind not in "iufb":
             words = f"{file}: the inputs are of type {values.dtype}, and not numbers."
-            raise DataError(words, key=("data",), suggestion="Words are read by the sources csv and text.")
+            raise DataError(words, key=self._place(), suggestion="Words are read by the sources csv and text.")
         values = self._shaped(file, values.view(np.uint8) if values.dtype.kind == "b" else values)
         if not values.size:
-            raise DataError(f"{file}: the inputs are of shape {values.shape}: there is nothing in them.", key=("data",))
+            raise DataError(f"{file}: the inputs are of shape {values.shape}: there is nothing in them.", key=self._place())
         if self.kind == "tokens":
             self._check_tokens(file, values)
         name, lengths = self.lengths_key or "lengths", None
         if self.kind in ("sequence", "tokens") and (self.lengths_key or name in arrays):
-            lengths = _lengths(file, _picked(file, arrays, name, "lengths_key", alone=False), values)
+            lengths = _lengths(file, _picked(file, arrays, name, self._place("lengths_key"), alone=False), values)
         inputs = _copied(values) if hold(values) else Stored(values)
         targets, vocabulary = np.zeros((len(values), 0)), self.vocabulary or 0
         return Rows(inputs, targets, self.kind, "number", (), file=file, lengths=lengths, vocabulary=vocabulary)
@@ -163,7 +175,10 @@ class Arrays(Source):
         import numpy as np
 
         assert self.splits_key is not None
-        values, key = _copied(_picked(file, arrays, self.splits_key, "splits_key", alone=False)), ("data", "splits_key")
+        values, key = (
+            _copied(_picked(file, arrays, self.splits_key, self._place("splits_key"), alone=False)),
+            ("data", "splits_key"),
+        )
         if values.shape != (rows,):
             words = f"{file}: the array {self.splits_key!r} is of shape {values.shape}, and there are {rows} rows."
             raise DataError(words, key=key)
@@ -332,14 +347,14 @@ def _lengths(file: str, lengths: Array, values: Array) -> Array:
     return np.array(lengths, dtype=np.int64)
 
 
-def _picked(file: str, arrays: Mapping[str, Array], name: str, setting: str, alone: bool = True) -> Array:
+def _picked(file: str, arrays: Mapping[str, Array], name: str, key: Key, alone: bool = True) -> Array:
     """The array of that name, or, if ``alone``, the only one there is in a file that knows no names."""
     names = sorted(arrays)
     if name not in arrays and not (alone and names == [""]):
         if names == [""]:
-            raise DataError(f"{file} holds one array without a name, and no {name!r}.", key=("data", setting))
+            raise DataError(f"{file} holds one array without a name, and no {name!r}.", key=key)
         near = nearest(name, names)
-        raise DataError(f"{file} has no array {name!r}.", key=("data", setting), suggestion=near)
+        raise DataError(f"{file} has no array {name!r}.", key=key, suggestion=near)
     return arrays[name if name in arrays else ""]
 
 
@@ -347,6 +362,12 @@ def _unreadable(file: str, key: Key, error: Exception) -> DataError:
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         words = f"{file} holds Python objects, which could run any program when they are read: they are not."
         return DataError(words, key=key, suggestion="Save numbers or texts: np.save(file, np.array(values.tolist())).")
+    by_name = 'Save tensors, each by its name: torch.save({"inputs": x, "targets": y}, file).'
+    if isinstance(error, TypeError):
+        return DataError(f"{file} holds {error}.", key=key, suggestion=by_name)
+    if foreign := re.search(r"GLOBAL ([\w.]+) was not", str(error)):  # PyTorch's words for a module, a data set, NumPy's arrays
+        words = f"{file} holds Python objects ({foreign[1]}), which could run any program when they are read: they are not."
+        return DataError(words, key=key, suggestion=by_name)
     fix = "It is damaged or cut off, or not what its ending says: save it anew."
     return DataError(f"{file} cannot be read as {Path(file).suffix}.", key=key, suggestion=fix)
 
@@ -376,7 +397,7 @@ def _opened(file: str, key: Key) -> Mapping[str, Array]:
             case ".npz":
                 return Opened(file, key, _packed(path), partial(_packed, path))
             case ".safetensors":
-                found = _safetensors(path)
+                found = safetensors(path)
                 return Opened(file, key, found, lambda name: found[name]())
             case _:
                 tensors = _tensors(path)
@@ -411,8 +432,12 @@ class Opened(Mapping[str, "Array"]):
 
 def _packed(path: Path, name: str | None = None) -> Any:
     """An array of a .npz by its name; without one, all names."""
+    from zipfile import is_zipfile
+
     import numpy as np
 
+    if not is_zipfile(path):  # of whatever else, np.load says that it is a pickle
+        raise ValueError("not a .npz")
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
         return packed.files if name is None else packed[name]
 
@@ -420,12 +445,18 @@ def _packed(path: Path, name: str | None = None) -> Any:
 def _npy(path: Path) -> Array:
     import numpy as np
 
+    with path.open("rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":  # of whatever else, np.load says that it is a pickle
+            raise ValueError("not an array")
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 
-def _safetensors(path: Path) -> dict[str, Callable[[], Array]]:
-    """Eight bytes with the size of a JSON header, the header, then bare numbers (github.com/huggingface/safetensors)."""
+def safetensors(path: Path) -> dict[str, Callable[[], Array]]:
+    """What reads each array of a file, by its name.
+
+    It holds eight bytes with the size of a JSON header, the header, then bare numbers (github.com/huggingface/safetensors).
+    """
     import json
 
     import numpy as np
@@ -452,13 +483,17 @@ def _safetensors(path: Path) -> dict[str, Callable[[], Array]]:
 
 
 def _tensors(path: Path) -> dict[str, Any]:
-    """The tensors of a PyTorch file; nothing else is read from it."""
+    """The tensors of a PyTorch file; nothing else is read from it. Raises TypeError where it holds none."""
     import torch
 
     found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if isinstance(found, torch.Tensor):
         return {"": found}
-    return {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
+    tensors = found.items() if isinstance(found, dict) else ()
+    named = {name: value for name, value in tensors if isinstance(name, str) and isinstance(value, torch.Tensor)}
+    if not named:
+        raise TypeError(f"no tensors by their names, but an object of type {type(found).__name__}")
+    return named
 
 
 def _array(tensor: Any) -> Array:

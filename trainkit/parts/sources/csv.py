@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from trainkit.errors import ConfigError, DataError, Problem
 from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.parts.sources._tables import (
-    PATH,
+from trainkit.parts.sources._columns import (
     TARGET,
-    Files,
-    Table,
-    TableFormat,
     amounts,
     check_columns,
     check_filled,
@@ -23,11 +19,10 @@ from trainkit.parts.sources._tables import (
     classes,
     fitting,
     labels,
-    read_files,
-    stream_table,
     target_kind,
     usable,
 )
+from trainkit.parts.sources._tables import PATH, Files, Table, TableFormat, read_files, stream_table
 from trainkit.spec import Rows, SplitName, Target
 
 if TYPE_CHECKING:
@@ -105,13 +100,17 @@ class CSV(TableFormat, Source):
             extra=table.frame.select(rest),
         )
 
+    def knowing(self, kinds: Mapping[str, str]) -> Self:
+        return self.model_copy(update={"kinds": dict(kinds)})
+
     def fresh(self, inputs: Sequence[str], size: int) -> Iterator[Rows]:
         import numpy as np
 
         usual = self.separator in ",;\t|"  # new files may have another of these
         how = self.model_copy(update={"format": "auto", "separator": "auto" if usual else self.separator})
+        numbers = {name for name, kind in self.kinds.items() if kind == "number"}
         for path in inputs:
-            for table in stream_table(path, how, size):
+            for table in stream_table(path, how, size, numbers=numbers):
                 frame = table.frame.select(column.name for column in table.frame if usable(column))
                 none = np.zeros((frame.height, 0))
                 yield Rows(frame, none, "table", "number", target_names=(), file=table.name, places=table.place)
@@ -127,7 +126,7 @@ class CSV(TableFormat, Source):
 
     def _kinds(self, table: Table) -> dict[str, str]:
         """What the user says of each column. Raises DataError for a name or pattern that no column has."""
-        from trainkit.data.tables import asked_kind
+        from trainkit.data.columns import asked_kind
 
         for pattern in self.kinds:
             fitting(pattern, table.frame.columns, table.name, key=("data", "kinds", pattern))

@@ -88,7 +88,8 @@ class Images(Source):
         import numpy as np
         import polars as pl
 
-        from trainkit.parts.sources._tables import TableFormat, amounts, check_columns, classes, read_table, target_kind
+        from trainkit.parts.sources._columns import amounts, check_columns, classes, target_kind
+        from trainkit.parts.sources._tables import TableFormat, read_table
 
         read = read_table(table, TableFormat(), key=("data", "table"))
         check_columns(read, (self.image,), key=("data", "image"))

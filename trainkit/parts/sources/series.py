@@ -12,21 +12,8 @@ from pydantic import Field, model_validator
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting, fault
 from trainkit.parts.sources import Source, sources
-from trainkit.parts.sources._tables import (
-    Files,
-    Table,
-    TableFormat,
-    amounts,
-    check_columns,
-    check_filled,
-    chosen,
-    classes,
-    read_files,
-    read_table,
-    stream_table,
-    target_kind,
-    usable,
-)  # fmt: skip
+from trainkit.parts.sources._columns import amounts, check_columns, check_filled, chosen, classes, target_kind, usable
+from trainkit.parts.sources._tables import Files, Table, TableFormat, read_files, read_table, stream_table
 from trainkit.spec import Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
@@ -101,13 +88,33 @@ class SeriesSource(TableFormat, Source):
         return (self.target,) if isinstance(self.target, str) else self.target or ()
 
     def build(self, target: Target | None) -> Rows:
+        series = self._read()
+        return self._windows(series, target) if self.targets else self._sequences(series, target)
+
+    def _read(self) -> Series:
         if isinstance(self.path, Files):
             paths = {name: _pattern(path) for name, path in self.path.model_dump().items() if path is not None}
-            table, splits = read_files(Files(**paths), self)
-        else:
-            table, splits = read_table(_pattern(self.path), self), None
-        series = self._series(table, splits)
-        return self._windows(series, target) if self.targets else self._sequences(series, target)
+            return self._series(*read_files(Files(**paths), self))
+        return self._series(read_table(_pattern(self.path), self), None)
+
+    def holes(self) -> list[tuple[int, str, str]]:
+        """Where steps are missing in a series that is regular otherwise: how many, and the rows before and after.
+
+        Regular: nine in ten steps take as long as the middle one, give or take a tenth, as months do and working days do not.
+        """
+        import numpy as np
+
+        if self.time is None:
+            return []
+        series, found = self._read(), []
+        for start, end in zip(series.starts, series.ends, strict=True):
+            spans = np.diff(series.clock[start:end]).astype(float)
+            if len(spans) < 9 or (np.abs(spans / (usual := np.median(spans)) - 1) < 0.1).mean() < 0.9:
+                continue
+            for step in np.flatnonzero(spans > 1.5 * usual):
+                row = int(start + step)
+                found.append((round(spans[step] / usual) - 1, series.table.place(row), series.table.place(row + 1)))
+        return found
 
     def fresh(self, inputs: Sequence[str], size: int) -> Iterator[Rows]:
         """Files as `build` reads them. To forecast: the last window of each series, so the answer is what comes after its end.
@@ -165,12 +172,20 @@ class SeriesSource(TableFormat, Source):
         names = np.array(called, dtype=object)[codes[starts] % len(called)]
         splitting = None if splits is None else (tuple(splits), codes[starts] // len(called))
         inputs = self._inputs(table, new)
-        return Series(table, inputs, self._numbers(table, inputs), starts, order_in_time, names, splitting, self.group)
+        numbers = self._numbers(table, inputs)
+        return Series(table, inputs, numbers, starts, clock, order_in_time, names, splitting, self.group)
 
     def _inputs(self, table: Table, new: bool) -> list[str]:
         """The names of the inputs, the targets first; the others sorted, so that another file may have them in another order.
         A new file may hold other columns beside: those without a single number are left out."""
-        others = [name for name in table.frame.columns if name not in (*self.targets, self.label, self.time, self.group)]
+        used = {"target": self.targets, "label": (self.label,), "time": (self.time,), "group": (self.group,)}
+        for n, name in enumerate(self.columns):
+            if key := next((key for key, names in used.items() if name in names), None):
+                words = "its past is an input anyway" if key == "target" else "it cannot be an input too"
+                raise ConfigError(
+                    f"{name!r} is data.{key}: {words}.", key=(*COLUMNS, n), suggestion="Leave it out of data.columns."
+                )
+        others = [name for name in table.frame.columns if not any(name in names for names in used.values())]
         more = sorted(chosen(self.columns, others, table.name, key=COLUMNS)) if self.columns or not self.targets else []
         if new:
             more = [name for name in more if usable(table.frame[name]) and not _numbers(table.frame[name]).is_null().all()]
@@ -328,6 +343,8 @@ class Series:
     """float64 (steps, inputs)."""
     starts: Array
     """int64 (series,): where each begins."""
+    clock: Array
+    """int64 or float64 (steps,): when each was, as `trainkit.data.dates.moments` counts; without a time, its row."""
     moments: Array
     """int64 (steps,): their order in time, through all series."""
     names: Array
@@ -386,7 +403,7 @@ class Series:
 
 def _numbers(column: pl.Series) -> pl.Series:
     """float64; null where a value is no usable number, as a date is."""
-    from trainkit.data.tables import parsed
+    from trainkit.data.columns import parsed
 
     return parsed(column.clear(len(column)) if column.dtype.is_temporal() else column)
 

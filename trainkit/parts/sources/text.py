@@ -9,22 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainkit.errors import ConfigError, DataError, Key
 from trainkit.part import PathSetting
 from trainkit.parts.sources import Source, sources
+from trainkit.parts.sources._columns import TARGET, amounts, check_columns, classes, labels, target_kind
 from trainkit.parts.sources._folders import split_folders
-from trainkit.parts.sources._tables import (
-    PATH,
-    STDIN,
-    TARGET,
-    Files,
-    Table,
-    TableFormat,
-    amounts,
-    check_columns,
-    classes,
-    labels,
-    read_files,
-    stream_table,
-    target_kind,
-)
+from trainkit.parts.sources._tables import PATH, STDIN, Files, Table, TableFormat, read_files, stream_table
 from trainkit.spec import Kind, Rows, SplitName, Target
 
 if TYPE_CHECKING:
