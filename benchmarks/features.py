@@ -1,9 +1,9 @@
 """Five epochs on 1,000 JPEGs of 224 × 224 with a frozen ResNet-18: trainkit, which keeps its features, beside the usual loop.
 
-    python benchmarks/features.py [ROUNDS] [PICTURES] [EPOCHS]
+    python benchmarks/features.py [ROUNDS] [PICTURES] [EPOCHS] [PRECISION]
 
 The usual loop is a DataLoader with two workers that decodes every picture in every epoch, a frozen backbone in evaluation mode,
-Adam on the head. Each round runs both in turn, in fresh processes with the same weights, batch and threads; once more in bf16.
+Adam on the head. Each round runs both in turn, in fresh processes with the same weights, batch and threads.
 Times begin when data and network are ready to be read and end with the last step; trainkit's contain its checkpoints and logs.
 """
 
@@ -108,24 +108,22 @@ def make(folder: Path, pictures: int) -> None:
     (folder / "frozen.yaml").write_text(CONFIG)
 
 
-def main(rounds: int = 3, pictures: int = 1000, epochs: int = 5) -> None:
+def main(rounds: str = "3", pictures: str = "1000", epochs: str = "5", precision: str = "fp32") -> None:
     """Print seconds and ratios."""
     with tempfile.TemporaryDirectory() as name:
-        make(Path(name), pictures)
-        found: dict[tuple[str, str], list[dict[str, float]]] = {}
-        for _ in range(rounds):
-            for precision in ("fp32", "bf16"):
-                for label, script in (("trainkit", OURS), ("usual", USUAL)):
-                    words = [sys.executable, "-c", script, name, str(epochs), precision]
-                    done = subprocess.run(words, capture_output=True, text=True, check=True)
-                    found.setdefault((label, precision), []).append(json.loads(done.stdout.splitlines()[-1]))
-    for (label, precision), times in found.items():
-        print(label, precision, {key: round(median(time[key] for time in times), 3) for key in times[0]})
-    for precision in ("fp32", "bf16"):
-        pairs = list(zip(found["trainkit", precision], found["usual", precision], strict=True))
-        ratios = {key: round(median(usual[key] / ours[key] for ours, usual in pairs), 2) for key in ("total", "later")}
-        print(f"usual / trainkit, {precision}, median of {rounds}:", ratios)
+        make(Path(name), int(pictures))
+        found: dict[str, list[dict[str, float]]] = {"trainkit": [], "usual": []}
+        for _ in range(int(rounds)):
+            for label, script in (("trainkit", OURS), ("usual", USUAL)):
+                words = [sys.executable, "-c", script, name, epochs, precision]
+                done = subprocess.run(words, capture_output=True, text=True, check=True)
+                found[label].append(json.loads(done.stdout.splitlines()[-1]))
+    for label, times in found.items():
+        print(label, {key: round(median(time[key] for time in times), 3) for key in times[0]})
+    pairs = list(zip(found["trainkit"], found["usual"], strict=True))
+    ratios = {key: round(median(usual[key] / ours[key] for ours, usual in pairs), 2) for key in ("total", "later")}
+    print(f"usual / trainkit, {precision}, median of {rounds}:", ratios)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -614,3 +614,10 @@ def test_from_python_the_errors_are_the_librarys(here: Path) -> None:
         init("no")
     with pytest.raises(ConfigError, match="is not there"):
         init(data="nowhere.csv", target="y")
+
+
+def test_a_word_among_numbers_with_decimal_commas_is_no_crash(tmp_path: Path) -> None:
+    """k.A. is how German tables say that there is none."""
+    rows = "".join(f"{n},{n % 10};{n * 7 % 13};{'ab'[n % 2]}\n" for n in range(40))
+    (tmp_path / "m.csv").write_text(f"x;z;y\n{rows}k.A.;5;a\n")
+    assert init(data=tmp_path / "m.csv", target="y", output=tmp_path / "m.yaml")["config"]

@@ -38,8 +38,8 @@ def outlined(variant: str, side: int = 32, channels: int = 3) -> TransferNetwork
     ("tf_efficientnet_lite0", 32, 1280, ["stem", *(f"blocks.{n}" for n in range(7))]),
     ("mobilenetv3_small_050", 32, 1024, ["stem", *(f"blocks.{n}" for n in range(6)), "conv_head"]),
     ("vit_tiny_patch16_224", 64, 192, ["stem", *(f"blocks.{n}" for n in range(12))]),
-    ("convnext_atto", 32, 320, ["stem", *(f"stages.{n}" for n in range(4)), "head"]),
-    ("swin_tiny_patch4_window7_224", 64, 768, ["patch_embed", *(f"layers.{n}" for n in range(4)), "norm"]),
+    ("convnext_atto", 32, 320, ["stem", *(f"stages.{n}" for n in range(4))]),
+    ("swin_tiny_patch4_window7_224", 64, 768, ["patch_embed", *(f"layers.{n}" for n in range(4))]),
     ("test_vit", 32, 64, ["stem", *(f"blocks.{n}" for n in range(6))]),
 ])  # fmt: skip
 def test_stages_hold_every_parameter_and_buffer_once(variant: str, side: int, width: int, stages: list[str]) -> None:
@@ -88,7 +88,7 @@ def test_names_that_timm_does_not_know(settings: dict[str, Any], key: str, words
 def test_what_weights_ask() -> None:
     lite = {"channels": 3, "size": (224, 224), "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
     assert Timm(variant="tf_efficientnet_lite0").asked() == lite
-    assert Timm(variant="tf_efficientnet_lite0", weights="/a.pth").asked() == lite
+    assert Timm(variant="tf_efficientnet_lite0", weights="/a.pth").made_for() == lite
     assert Timm(variant="tf_efficientnet_lite0", weights="none").asked() == {}
     assert Timm(variant="resnet18", weights="A1_IN1K").asked()["mean"] == (0.485, 0.456, 0.406)
     assert Timm(variant="vit_small_patch16_224.dino").asked()["size"] == (224, 224)

@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.helpers import StopAfter, digits, make_config, make_run
 from tests.tiny_body import Tiny
-from trainkit import evaluate, resume, train
+from trainkit import evaluate, predict, resume, train
 from trainkit.engine.loop import fit
 from trainkit.engine.run import Run
 from trainkit.errors import ConfigError
@@ -105,7 +107,13 @@ def test_what_trains_is_said(config: Path) -> None:
 # --- features kept
 
 
-@pytest.mark.parametrize("settings", [{}, {"precision": "fp64", "training.sampler": "balanced", "training.accumulate": 3}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model.head": {"dropout": 0.3}, "precision": "bf16", "training.ema": 0.9},
+        {"precision": "fp64", "training.sampler": "balanced", "training.accumulate": 3},
+    ],
+)
 def test_kept_or_computed_anew_the_training_is_the_same(config: Path, settings: dict[str, Any]) -> None:
     runs = [train(config, {**settings, "model.cache": cache}) for cache in ("memory", "none", "file")]
     first = content(runs[0])
@@ -188,13 +196,14 @@ def test_features_that_would_change_are_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match="cannot be kept"):
         make_config({"model": {"name": "tiny", "train": "all", "cache": "file"}})
     assert small(augment=["flip"]).features_ahead == 0 < small().features_ahead
+    assert small(augment=["flip"], model__augment_copies=4).features_ahead == 0  # three epochs would not see all views
 
 
 # --- rates by part
 
 
 def test_each_part_learns_with_its_own_rate() -> None:
-    run = small(model__train="all", optimizer={"lr": 1e-2, "groups": {"layer4.0": 1e-3, "backbone": 1e-4}}, schedule="cosine")
+    run = small(model__train="all", optimizer={"lr": 1e-2, "groups": {"backbone": 1e-4, "layer4.0": 1e-3}}, schedule="cosine")
     rates: dict[int, float] = {}
     for group in run.optimizer.param_groups:
         rates |= dict.fromkeys(map(id, group["params"]), group.get("lr_factor", 1.0))
@@ -230,11 +239,15 @@ def test_layers_decay_from_the_head_down() -> None:
 
 
 def test_groups_that_fit_nothing_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"nothing that trains is called 'layer4'.*head") as refused:
+    with pytest.raises(ConfigError, match=r"'layer4' is frozen.*model.train=\[layer4\]") as refused:
         small(optimizer={"groups": {"layer4": 1e-4}})
     assert refused.value.problems[0].key == ("optimizer", "groups", "layer4")
+    with pytest.raises(ConfigError, match=r"no part of the network is called 'layer9'.*head, backbone"):
+        small(optimizer={"groups": {"layer9": 1e-4}})
+    nested = small(model__train="all", optimizer={"groups": {"layer4": 1e-4, "backbone": 1e-5}})  # the last counts for all of it
+    assert [group["lr_factor"] for group in nested.optimizer.param_groups] == pytest.approx([1.0, 1.0, 0.01, 0.01])
     run = make_run({"optimizer.groups": {"layers.output": 1e-4}})  # an MLP: by the names of its parameters
-    assert [group.get("lr_factor") for group in run.optimizer.param_groups] == [None, None, 0.1, 0.1]
+    assert [group.get("lr_factor") for group in run.optimizer.param_groups] == [1.0, 1.0, 0.1, 0.1]
 
 
 # --- unfreezing
@@ -269,10 +282,39 @@ def test_stopped_around_an_unfreezing_it_goes_on_exactly(config: Path, steps: in
     assert str(one["optimizer"]) == str(other["optimizer"])
 
 
-def test_after_an_unfreezing_eval_and_predict_agree_with_the_training(config: Path) -> None:
-    run = train(config, {**UNFREEZING, "data": {"name": "digits"}, "training.ema": 0.9})
+CHANGES = [{"optimizer.lr": 1e-4}, {"optimizer.weight_decay": 0.1, "optimizer.groups.backbone": 1e-5, "model.cache": "none"}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_optimizer_may_change_on_resume_whatever_trains(config: Path, change: dict[str, Any]) -> None:
+    run = train(config, UNFREEZING, screen=StopAfter(6))
+    done = resume(run.run, {**change, "training.epochs": 4})
+    groups = content(done)["optimizer"]["param_groups"]
+    assert done.steps == 16 and len(groups) == 4
+    if "optimizer.lr" in change:
+        assert [group["lr_factor"] for group in groups] == [1.0, 1.0, 1.0, 1.0]
+    assert groups[0]["weight_decay"] == change.get("optimizer.weight_decay", 0.01)
+
+
+def test_after_an_unfreezing_eval_and_predict_agree_with_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.RandomState(0)
+    for n in range(60):
+        file = tmp_path / "pictures" / "ab"[n % 2] / f"{n}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((random.rand(8, 8, 3) * (120 + 100 * (n % 2))).astype(np.uint8)).save(file)
+    (tmp_path / "pictures.yaml").write_text(CONFIG.replace("{name: digits}", "{name: images, path: pictures}"))
+    settings = {**UNFREEZING, "training.ema": 0.9, "training.limit": None, "split": {"validation": 0.2, "test": 0.3}}
+    settings |= {"optimizer.lr": 0.03, "training.epochs": 6, "training.batch_size": 5}
+    run = train("pictures.yaml", settings)
     assert evaluate(run.run)["metrics"] == run.test
     assert evaluate(run.run, split="validation")["metrics"] == run.validation
+    answers = predict(run.run, "pictures")["answers"]
+    right = [Path(answer["file"]).parent.name == answer["answer"] for answer in answers]
+    assert sum(right) / 60 == evaluate(run.run, data="pictures")["metrics"]["accuracy"] and len({a["answer"] for a in answers}) == 2
+    again = train("pictures.yaml", {**settings, "model.weights": str(Path(run.run) / "checkpoints" / "best.pth")})
+    fitted = [content(each)["fitted"]["inputs"] for each in (run, again)]  # prepared as its weights were trained
+    assert torch.equal(fitted[0]["mean"], fitted[1]["mean"]) and fitted[0]["form"] == fitted[1]["form"]
 
 
 @pytest.mark.parametrize(

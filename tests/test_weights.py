@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tests.helpers import make_run
 from trainkit.errors import ConfigError
 from trainkit.networks.transfer import TransferNetwork
-from trainkit.parts.models import models
+from trainkit.parts.models import _weights, models
 from trainkit.parts.models._transfer import Body, Head, Transfer
 from trainkit.spec import Rows, Spec
 from trainkit.store.checkpoint import save
@@ -156,7 +156,8 @@ def test_names_and_none() -> None:
     before = Tiny(weights="none").build(ABC).state_dict()
     torch.manual_seed(0)
     network, told = begun("none")
-    assert told == [] and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert told == ["random, and frozen but for the head: `model.train: all` trains all of them"]
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_other_names_in_the_same_order(tmp_path: Path, trained: Any) -> None:
@@ -379,3 +380,13 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, trained: Any, kind: str) -> No
 def test_numbers_that_are_none(tmp_path: Path, trained: Any, value: Any, words: str) -> None:
     bias = value if isinstance(value, Tensor) else torch.tensor([0.0, 1.0, value, 0.0, 0.0, 0.0])
     refused(saved({**trained.state_dict(), "conv2.bias": bias}, tmp_path / "a.pth"), words)
+
+
+def test_a_file_that_holds_itself_or_says_it_is_huge_is_refused(tmp_path: Path) -> None:
+    loop: dict[str, Any] = {}
+    loop["model"] = loop
+    torch.save(loop, tmp_path / "loop.pth")
+    torch.save({"conv1.weight": torch.zeros(1).expand(100_000, 3, 1000, 1000)}, tmp_path / "huge.pth")
+    for name, words in (("loop", "holds no weights"), ("huge", "says that it holds more than it does")):
+        with pytest.raises(ConfigError, match=words):
+            _weights._plain(_weights._read(tmp_path / f"{name}.pth"), name)

@@ -38,8 +38,8 @@ class Tiny(Transfer):
         stages = {name: (name,) for name in ("stem", "layer1", "layer2", "layer3", "layer4")}
         return Body(TinyBody(channels), 12, stages, "stem", "last")
 
-    def asked(self) -> Mapping[str, Any]:
-        return {} if self.weights == "none" else {"channels": 3, "size": (16, 16), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
+    def made_for(self) -> Mapping[str, Any]:
+        return {"channels": 3, "size": (16, 16), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
 
     def named(self, weights: str) -> Mapping[str, Tensor]:
         """``SEED_3`` are those of that seed."""

@@ -121,11 +121,17 @@ def dump(value: Any) -> str:
 
 def flow(value: Any) -> str:
     """A value as YAML on one line."""
+    return _inside(value) if isinstance(value, Mapping | list | tuple) else dump(value).strip()
+
+
+def _inside(value: Any) -> str:
+    """The same within brackets, where a comma in a text needs quotes around it."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{dump(key).strip()}: {flow(item)}' for key, item in value.items())}}}"
+        keys = (key if _WHOLE.match(key) else _inside(key) for key in value)
+        return f"{{{', '.join(f'{key}: {_inside(item)}' for key, item in zip(keys, value.values(), strict=True))}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(flow, value))}]"
-    return dump(value).strip()
+        return f"[{', '.join(map(_inside, value))}]"
+    return dump([value]).strip()[1:-1]
 
 
 def _error(file: str, lines: Sequence[str], message: str, suggestion: str, mark: Mark, key: Key = ()) -> ConfigError:
@@ -291,6 +297,14 @@ _SYNTAX = (  # PyYAML's words · whether to point at where the broken thing begi
 class _Writer(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True  # a list that two keys share is written twice
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        """Keys that are whole numbers without quotes, as people write them."""
+        node = super().represent_mapping(tag, mapping, flow_style)
+        for key, _ in node.value:
+            if isinstance(key.value, str) and _WHOLE.match(key.value):
+                key.tag, key.style = f"{_TAG}int", None
+        return node
 
 
 _TAG = "tag:yaml.org,2002:"

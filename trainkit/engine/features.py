@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -63,6 +63,8 @@ class Keeper:
     """What else they are a function of: the rows, their preprocessing and augmentation."""
     heard: Callable[[int], None]
     """Hears how many rows more are done. What it raises ends the work."""
+    made: list[str] = field(default_factory=list)
+    """What was computed, and not found."""
 
     def __call__(self, data: Data) -> Features:
         """Features of the training and the validation split; test is seen once."""
@@ -72,6 +74,7 @@ class Keeper:
 
     def _kept(self, split: Split, name: str = "validation", view: int | None = None) -> Split:
         shape = len(split), self.network.width
+        self.made.append(name)
         if self.folder is None:
             values = torch.empty(shape, dtype=self.hardware.dtype, device=split.device)
             done = 0
@@ -82,6 +85,7 @@ class Keeper:
             path = self.folder / f"{self._key(name)}.npy"
             if _is_whole(path, shape):
                 self.heard(len(split))
+                self.made.pop()
             else:
                 self._write(path, shape, self._computed(split, view))
             values = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False)).to(

@@ -33,6 +33,8 @@ from trainkit.parts.models._transfer import Transfer
 from trainkit.parts.optimizers import optimizers
 from trainkit.parts.tasks import BuiltTask, Task
 from trainkit.spec import Batch, Spec, SplitName
+from trainkit.store.environment import versions
+from trainkit.store.platform import readable
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ class Run:
         unfreezing.all(network)  # the optimizer knows it from the beginning
         optimizer = build_optimizer(config, network)
         check_norms(network, batches.smallest(plan.accumulate))
-        unfreezing(network, 0)
         check_kernels(network, task, hardware, next(batches.between(0, 1)))
+        unfreezing(network, 0)
         # It keeps requires_grad: where that is off, torch's RNN answers with other last digits, even under no_grad.
         averaged = copied(network, hardware) if plan.ema else None
         return cls(
@@ -198,6 +200,8 @@ class Run:
         cached = 0 if self.features is None else min(self.unfreezing.frozen_until, self.plan.steps)
         if self.features is not None and start < cached:
             yield from self._batches.between(start, cached, self.features.train)
+            if cached < self.plan.steps:
+                self.features = None  # up to a gigabyte
         yield from self._batches.between(max(start, cached), self.plan.steps)
 
     def rows(self, split: SplitName) -> Split:
@@ -213,7 +217,7 @@ class Run:
         if not isinstance(model, Transfer) or model.cache == "none" or (train.changes and not train.views):
             return 0
         left = min(self.plan.steps, self.unfreezing.frozen_until) - state.step
-        if left <= 0 or (left < self.plan.per_epoch and model.cache == "auto"):  # it would not see all of them
+        if left <= 0 or (left < self.plan.per_epoch * max(1, train.views) and model.cache == "auto"):  # it would not see all
             return 0
         return len(train) * max(1, train.views) + (len(self.data["validation"]) if "validation" in self.data else 0)
 
@@ -222,15 +226,18 @@ class Run:
         In words, what was kept and where."""
         model, network, rows = self.config.model, self.network, self.features_ahead
         assert isinstance(model, Transfer) and isinstance(network, TransferNetwork)
-        large = rows * network.width * self.hardware.dtype.itemsize > LARGE
-        in_file = model.cache == "file" or (model.cache == "auto" and large)
+        size = rows * network.width * self.hardware.dtype.itemsize
+        in_file = model.cache == "file" or (model.cache == "auto" and size > LARGE)
         augment = self.config.model_dump(mode="json")["augment"]
-        known = [self.data.fingerprint, self.data.fitted["inputs"], *([augment, self.config.seed] if augment else [])]
+        body = model.model_dump(mode="json", exclude={"head", "cache", "train"})
+        known = [self.data.fingerprint, self.data.fitted["inputs"], body, versions()]
+        known += [augment, self.config.seed] if augment else []
         words = json.dumps(known, default=Tensor.tolist)
-        self.features = Keeper(network, self.hardware, folder if in_file else None, words, heard)(self.data)
+        keeper = Keeper(network, self.hardware, folder if in_file else None, words, heard)
+        self.features = keeper(self.data)
         views = f"{len(self.features.train.splits)} views of each picture: " if self.data["train"].views else ""
-        where = f"a file in {folder.name}" if in_file else "memory"
-        return f"{views}{network.width:,} of each of {rows:,} pictures, kept in {where}"
+        where = f"a file in {folder.parent.name}/{folder.name} ({readable(size)})" if in_file else "memory"
+        return f"{views}{network.width:,} of each of {rows:,} pictures, {'kept' if keeper.made else 'found'} in {where}"
 
     def rate(self, step: int) -> float:
         """The learning rate at ``step``, a function of it and of what the schedule remembers."""
@@ -377,6 +384,7 @@ class Run:
             load_weights(self.averaged, content["ema"])
         try:
             before = read_text(content["config"], "the checkpoint").value
+            self.unfreezing.all(self.network)  # as the optimizer was built
             settings = self._changed_settings(before["optimizer"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.state.restore(content["state"])

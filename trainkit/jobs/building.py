@@ -60,6 +60,9 @@ def read_data(config: Config, rows: Rows, hardware: Hardware, fitted: Mapping[st
         augmented=bool(config.augment),
     )
     if not config.augment:
+        if isinstance(config.model, Transfer) and config.model.augment_copies and fitted is None:
+            words = "there is no augmentation, of which views could come round."
+            raise ConfigError(words, key=("model", "augment_copies"), suggestion="Leave it out, or say how: `augment: [flip]`.")
         return data
     return data.changed(list(_changes(config, data.spec)), config.seed, _views(config))
 

@@ -146,7 +146,10 @@ def _amounts(odd: pl.Series, known: pl.Series) -> str:
     mark = str(marks.mode().sort()[0]) if len(marks) else ""
     if (marks == mark).sum() < MOSTLY * max(1, len(marks)):
         return ""  # names such as 12b and 7c
-    shown = odd.filter(odd.str.contains(mark, literal=True))[0]
+    holding = odd.filter(odd.str.contains(mark, literal=True)) if mark else odd.head(0)
+    if holding.is_empty():  # a word such as k.A., of which no sign is left
+        return ""
+    shown = holding[0]
     if mark == "," and not odd.str.contains(r",\d{3}(?:\D|$)").all():
         return f"looks like numbers with a comma, such as {shown!r}: write a point, or say decimal: ',' to use it"
     return f"looks like amounts with {mark!r}, such as {shown!r}: write plain numbers to use it"

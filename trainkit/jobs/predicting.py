@@ -181,7 +181,8 @@ def _frame(rows: Rows, first: int, spec: Spec, task: BuiltTask, outputs: torch.T
         columns["file"] = pl.repeat(rows.file or "-", len(rows), eager=True)
         columns["row"] = np.arange(first, first + len(rows))
     if spec.kind == "sequence" and rows.extra is not None:  # whose series it is, and when it ends
-        columns |= {_free(column.name, columns): column for column in rows.extra}
+        taken = columns | dict.fromkeys(("answer", "probability"))
+        columns |= {_free(column.name, taken): column for column in rows.extra}
     if spec.target == "number":
         columns |= {_free(name, columns): answered[:, n].numpy() for n, name in enumerate(spec.target_names)}
     elif spec.target == "labels":

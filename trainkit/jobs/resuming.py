@@ -29,10 +29,10 @@ from trainkit.store.runs import RunFolder, find_run, folders, run_of, runs_root
 FREE = (
     "training.epochs", "training.steps", "training.log_every", "training.evaluate_every", "training.early_stopping",
     "training.clip", "training.l1", "training.max_norm", "training.max_time", "task.metrics", "optimizer", "schedule",
-    "training.workers", "checkpoint", "loggers", "device", "threads", "deterministic",
+    "training.workers", "checkpoint", "loggers", "device", "threads", "deterministic", "model.cache",
 )  # fmt: skip
 """What may change in a resumed run."""
-SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "training.workers", "data.")
+SILENT = ("loggers", "checkpoint", "training.log_every", "training.max_time", "training.workers", "data.", "model.cache")
 """What may change without moving a bit of the weights; data's files are compared by their rows."""
 REASONS = {
     "seed": "it decides the split and which rows a step sees",
@@ -238,7 +238,8 @@ def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[st
         words = f"{flow(before.get(key))} → {flow(after.get(key))}"
         reasons = REASONS | {f"optimizer.{name}": REASONS["optimizer.name"] for name in config.optimizer.fixed}
         nearest = max((start for start in (*FREE, *reasons) if key == start or key.startswith(f"{start}.")), key=len, default="")
-        if key not in files and nearest not in FREE:
+        other_rate = nearest == "optimizer.groups" and None not in (before.get(key), after.get(key))
+        if key not in files and nearest not in FREE and not other_rate:
             why = reasons.get(nearest, "the training so far depends on it")
             raise ConfigError(
                 f"{key} can't change in a resumed run ({words}): {why}.",
@@ -249,7 +250,7 @@ def changes_between(old: Mapping[str, Any], config: Config) -> Iterator[tuple[st
 
 
 def _flat(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, Mapping) and tree:
+    if isinstance(tree, Mapping) and tree and key != "training.unfreeze":  # a plan, told as a whole
         for name, value in tree.items():
             yield from _flat(value, f"{key}.{name}" if key else str(name))
     else:

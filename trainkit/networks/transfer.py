@@ -40,6 +40,11 @@ class TransferNetwork(nn.Module):
         super().__init__()
         self.body, self.width, self.feature_batch = body, width, feature_batch
         self.stages = {name: tuple(beginnings) for name, beginnings in stages.items()}
+        last = [p for name, p in body.named_parameters() if self.stage(name) == list(self.stages)[-1]]
+        if len(self.stages) > 1 and all(p.ndim < 2 for p in last):  # a norm alone: it learns with the layers before it
+            norm = self.stages.popitem()[1]
+            before, beginnings = self.stages.popitem()
+            self.stages[before] = (*beginnings, *norm)
         self.head = dense(width, hidden, outputs, dropout=dropout)
         if dropout and not hidden:
             self.head = named(dropout=nn.Dropout(dropout), output=self.head[-1])
@@ -49,8 +54,13 @@ class TransferNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Pictures (rows, channels, height, width), or their features (rows, width), → (rows, outputs)."""
-        answers: Tensor = self.head(self.features(inputs) if inputs.ndim == 4 else inputs)
+        features = self.features(inputs) if inputs.ndim == 4 else inputs
+        answers: Tensor = self.head(features.to(self._dtype))  # kept features have it too, also where autocast's had another
         return answers
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.head.parameters()).dtype
 
     def features(self, pictures: Tensor) -> Tensor:
         """(rows, channels, height, width) → (rows, width)."""

@@ -106,6 +106,12 @@ def ending(run: Run, status: str) -> str:
         return f"Time is up: {run.seconds:.3g} s of training, at step {state.step:,} of {plan.steps:,}.{best}"
     if status == "interrupted":
         return f"Interrupted at step {state.step:,} of {plan.steps:,}, saved.{best}"
+    never = [
+        f"{names if isinstance(names, str) else ', '.join(names)} from epoch {epoch}"
+        for epoch, names in run.config.training.unfreeze.items()
+        if (int(epoch) - 1) * plan.per_epoch >= state.step
+    ]
+    best += f" It ended before {' and '.join(never)} would have trained." if never else ""
     better = best and state.best_step == state.step > plan.evaluate_every
     still = " It was still getting better: more epochs may help." if better else ""
     return f"Done: {'the step' if plan.steps == 1 else f'all {plan.steps:,} steps'}.{best}{still}"

@@ -12,7 +12,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("trainkit-cli", "torch", "torchvision", "numpy", "scikit-learn", "polars", "pydantic", "tensorboard")
+PACKAGES = (
+    "trainkit-cli", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", "polars", "pydantic", "tensorboard",
+)  # fmt: skip
 
 
 def environment(**facts: Any) -> str:
@@ -23,7 +25,7 @@ def environment(**facts: Any) -> str:
                 "started": now(),
                 "command": [os.path.basename(sys.argv[0]), *sys.argv[1:]],
                 **facts,
-                "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+                "versions": versions(),
                 "platform": platform.platform(),
                 "machine": platform.machine(),
                 "cores": os.cpu_count(),
@@ -33,6 +35,11 @@ def environment(**facts: Any) -> str:
         )
         + "\n"
     )
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and the packages that decide numbers; None for one that is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
 def now() -> str:

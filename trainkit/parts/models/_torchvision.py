@@ -69,7 +69,7 @@ class TorchvisionModel(Transfer):
             network.set_submodule(first, initialise(new, "relu"))
         return Body(network, output.in_features, self.stages(network), first, last)
 
-    def asked(self) -> Mapping[str, Any]:
+    def made_for(self) -> Mapping[str, Any]:
         if self.weights == "none":
             return {}
         wants = self._known(self.weights if re.fullmatch(WEIGHTS, self.weights) else "imagenet").transforms()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from trainkit.networks.transfer import TransferNetwork
     from trainkit.spec import Spec
 
-Last = Annotated[str, Field(pattern=r"^last [1-9]\d{0,2} stages?$", examples=["last 2 stages"])]
+LAST = r"last ([1-9]\d{0,2}) stages?"
 WEIGHTS = r"imagenet|none|[A-Z][A-Z0-9_]*"
 """Weights that are known by a name."""
 PACKAGE = "package:"
@@ -60,7 +61,9 @@ class Transfer(Model):
     that an installed package brings is written `package:NAME/FILE`."""
     head: Head = Head()
     """The new layers at its end."""
-    train: Literal["head", "all"] | Last | Annotated[tuple[str, ...], Field(min_length=1)] = "head"
+    train: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default="head", examples=["head", "all", "last 2 stages", ["layer4", "layer3.*.bias"]]
+    )
     """What trains besides the head, which always does: head (nothing else), all, `last 2 stages`, or names of stages, of modules
     or parameters, or patterns of them: `[layer4, "layer3.*.bias"]`. The rest is frozen."""
     cache: Literal["auto", "memory", "file", "none"] = "auto"
@@ -92,6 +95,17 @@ class Transfer(Model):
         Raises ConfigError at ("model", "weights") for a name that it does not know, and where it cannot be fetched."""
         raise NotImplementedError
 
+    def made_for(self) -> Mapping[str, Any]:
+        """What the library says of pictures for these weights, or, where they are in a file, for its best: see `Model.asked`."""
+        return {}
+
+    def asked(self) -> Mapping[str, Any]:
+        if self.weights == "none":
+            return {}
+        from trainkit.parts.models import _weights
+
+        return _weights.asked(self) or self.made_for()
+
     def adapted(self, state: Mapping[str, Tensor], channels: int, size: tuple[int, int]) -> Mapping[str, Tensor]:
         """A state dict as its file holds it → with the names, and the sizes, of this network for pictures of so many channels and
         this height and width. The first convolution's channels are as the file has them."""
@@ -99,7 +113,7 @@ class Transfer(Model):
 
     def begin(self, network: nn.Module, spec: Spec) -> list[str]:
         if self.weights == "none":
-            return []
+            return ["random, and frozen but for the head: `model.train: all` trains all of them"] if self.train == "head" else []
         from trainkit.networks.transfer import TransferNetwork
         from trainkit.parts.models import _weights
 
@@ -129,9 +143,11 @@ class Transfer(Model):
             return []
         if isinstance(self.train, tuple):
             return [name for n, pattern in enumerate(self.train) for name in fitting(network, pattern, ("model", "train", n))]
-        stages = list(network.stages)
-        if self.train != "all":
-            number = int(self.train.split()[1])
+        last, stages = re.fullmatch(LAST, self.train), list(network.stages)
+        if not last and self.train != "all":
+            return fitting(network, self.train, ("model", "train"))
+        if last:
+            number = int(last[1])
             if number > len(stages):
                 raise ConfigError(
                     f"{self.name} has {len(stages)} stages: {', '.join(stages)}.", key=("model", "train"), suggestion="Use all."
@@ -146,7 +162,8 @@ def fitting(network: TransferNetwork, pattern: str, key: tuple[str | int, ...]) 
         return found
     from difflib import get_close_matches
 
-    near = get_close_matches(pattern, list(network.stages), 1)
+    words = ("all", "head", "last 1 stage") if key == ("model", "train") else ()
+    near = get_close_matches(pattern, [*words, *network.stages], 1, 0.5)
     raise ConfigError(
         f"no part of the network is called {pattern!r}.",
         key=key,

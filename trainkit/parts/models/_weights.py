@@ -6,12 +6,14 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
 
+from trainkit.data.pictures import FittedPictures
 from trainkit.errors import ConfigError
 from trainkit.parts.models._transfer import PACKAGE, WEIGHTS, Body, Transfer
 from trainkit.parts.sources._tables import nearest
@@ -44,25 +46,17 @@ def begin(model: Transfer, network: TransferNetwork, spec: Spec) -> list[str]:
     All of it is checked first. Raises ConfigError at ("model", "weights") for weights that are not there, are damaged, hold more
     than tensors, or do not fit; the network is then as it was.
     """
-    if model.weights == "none":
-        return []
     channels, height, width = spec.shape
     head: Tensors = {}
     told: list[str] = []
     if re.fullmatch(WEIGHTS, model.weights):
         state, source = model.named(model.weights), model.weights
     else:
-        path = _packaged(model.weights) if model.weights.startswith(PACKAGE) else Path(model.weights)
+        path = _path(model.weights)
         source = str(path)
         content = _read(path)
         if isinstance(content, dict) and content.get("format") == FORMAT:
             state, head = _parted(content, source)
-            if model.head.new:
-                told.append(f"The body of {source} is taken over; the head begins anew.")
-                head = {}
-            else:
-                _check_head(content, head, network.head.state_dict(), spec, source)
-                told.append(f"The body and the head of {source} are taken over.")
         else:
             state = _plain(content, source)
     with torch.device("meta"):
@@ -72,6 +66,12 @@ def begin(model: Transfer, network: TransferNetwork, spec: Spec) -> list[str]:
     state = _recoloured(state, body, channels, told)
     wanted = network.body.state_dict()
     _check(model, state, wanted, body, source, (height, width))
+    if head and model.head.new:
+        told.append(f"The body of {source} is taken over; the head begins anew.")
+        head = {}
+    elif head:
+        _check_head(content, head, network.head.state_dict(), spec, source)
+        told.append(f"The body and the head of {source} are taken over.")
     pairs = [(name, state[name], own) for name, own in wanted.items() if name in state]
     pairs += [(f"head.{name}", head[name], own) for name, own in network.head.state_dict().items() if head]
     values = [(_value(name, value, own, source), own) for name, value, own in pairs]
@@ -82,6 +82,35 @@ def begin(model: Transfer, network: TransferNetwork, spec: Spec) -> list[str]:
 
 def _fault(words: str, fix: str | None = None) -> ConfigError:
     return ConfigError(words, key=("model", "weights"), suggestion=fix)
+
+
+def asked(model: Transfer) -> dict[str, Any]:
+    """What a checkpoint of trainkit was trained on, as `Model.asked` says it; nothing where the weights are no such file."""
+    if re.fullmatch(WEIGHTS, model.weights):
+        return {}
+    content = _read(_path(model.weights))
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return {}
+    try:
+        fitted = FittedPictures.restore(content["fitted"]["inputs"])
+    except (KeyError, TypeError, ValueError):
+        raise _fault(f"{model.weights} is no checkpoint of a training on pictures.") from None
+    form = fitted.form
+    mean, std = (tuple(t.tolist()) if t is not None else None for t in (fitted.mean, fitted.std))
+    ones = (1.0,) * form.channels
+    return {
+        "channels": form.channels,
+        "size": (form.height, form.width),
+        "mean": mean or (0.0,) * form.channels,
+        "std": std or ones,
+    }
+
+
+def _path(weights: str) -> Path:
+    """The file; of a run's folder, its best weights."""
+    path = _packaged(weights) if weights.startswith(PACKAGE) else Path(weights)
+    best = path / "checkpoints" / "best.pth"
+    return best if path.is_dir() and best.is_file() else path
 
 
 def _packaged(weights: str) -> Path:
@@ -105,8 +134,12 @@ def _read(path: Path) -> Any:
         files = [file.name for file in path.iterdir() if file.suffix in (".pth", ".pt", ".safetensors")]
         raise _fault(f"{path} is a folder.", f"Name a file of weights in it{': ' if files else '.'}{', '.join(sorted(files)[:5])}")
     if not path.is_file():
-        near = nearest(path.name, [other.name for other in path.parent.glob("*")]) if path.parent.is_dir() else None
-        raise _fault(f"the file {path} is not there.", near or None)
+        files = [other.name for other in path.parent.glob("*") if other.suffix in (".pth", ".pt", ".safetensors")]
+        near = nearest(path.name, files) if files else ""
+        near_name = get_close_matches(path.name.lower(), ("imagenet", "none"), 1)
+        named = f"Did you mean {near_name[0]}? " if near_name else ""
+        named += "" if path.suffix else "Names of weights: imagenet, none, and the library's own, such as IMAGENET1K_V1. "
+        raise _fault(f"the file {path} is not there.", f"{named}{near}".strip() or None)
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -156,10 +189,13 @@ def _check_zip(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _plain(content: Any, source: str) -> Tensors:
     """The state dict in what was read, out of what training scripts wrap around it."""
-    while isinstance(content, Mapping) and (key := next((k for k in WRAPPERS if isinstance(content.get(k), Mapping)), None)):
-        content = content[key]
+    for _ in range(3):  # a file may hold itself
+        if isinstance(content, Mapping):
+            content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
     if isinstance(content, Mapping):
         tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
+        if any(t.layout is torch.strided and t.nbytes > t.untyped_storage().nbytes() for t in tensors.values()):
+            raise _fault(f"{source} is damaged: it says that it holds more than it does.", "Copy or download it again.")
         if tensors:
             return tensors
     held = f"a dictionary of {', '.join(map(str, content))[:60]}" if isinstance(content, Mapping) and content else "no such thing"

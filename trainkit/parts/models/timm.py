@@ -49,7 +49,7 @@ class Timm(Transfer):
         left = dict.fromkeys(name.rpartition(".")[0] for name in whole.state_dict() if name not in own)
         return Body(network, width, _stages(network), _several(first), tuple(left))
 
-    def asked(self) -> Mapping[str, Any]:
+    def made_for(self) -> Mapping[str, Any]:
         if self.weights == "none":
             return {}
         cfg = self._cfg(self._tagged(self.weights) if re.fullmatch(WEIGHTS, self.weights) else self._known())

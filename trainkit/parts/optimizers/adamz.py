@@ -58,4 +58,4 @@ class AdamZ(AdamLike):
 
     def rate_taken(self, optimizer: torch.optim.Optimizer) -> float:
         group = optimizer.param_groups[0]
-        return float(group["lr"] * group["factor"])
+        return super().rate_taken(optimizer) * float(group["factor"])

@@ -70,11 +70,18 @@ class ImagePreprocess(Preprocess):
             train,
             size=size or self._asked.get("size"),
             resize=self.resize,
-            channels="colour" if self._asked and self.channels == "auto" else self.channels,
+            channels=self._channels,
             scaling=scaling,
             mean=mean,
             std=std,
         )
+
+    @property
+    def _channels(self) -> Literal["auto", "colour", "grey", "rgb"]:
+        """As the weights ask it, where the config does not say."""
+        if self.channels != "auto" or not self._asked:
+            return self.channels
+        return {1: "grey", 3: "colour"}.get(self._asked["channels"], "auto")  # type: ignore[return-value]
 
     def following(self, asked: Mapping[str, Any]) -> ImagePreprocess:
         made = self.model_copy()
