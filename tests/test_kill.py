@@ -19,7 +19,7 @@ UNFREEZING = [
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="kills forks")
-@pytest.mark.parametrize(("rounds", "more"), [(ROUNDS, []), (3, UNFREEZING)], ids=["mlp", "unfreezing"])
+@pytest.mark.parametrize(("rounds", "more"), [(ROUNDS, []), (2, UNFREEZING)], ids=["mlp", "unfreezing"])
 def test_killed_and_resumed_equals_undisturbed(tmp_path: Path, rounds: int, more: list[str]) -> None:
     root = Path(__file__).parents[1]
     command = [sys.executable, "-m", "tests.killing", str(rounds), str(tmp_path), "configs/digits-mlp.yaml", *SETTINGS, *more]

@@ -232,7 +232,7 @@ def test_patches_must_cover_a_square(size: tuple[int, int]) -> None:
     ({"name": "swin", "variant": "v2_t", "weights": "here.pth"}, 256, 0.485),
 ])  # fmt: skip
 def test_what_weights_ask_of_pictures(settings: dict[str, Any], size: int, mean: float) -> None:
-    asked = family(**settings).asked()
+    asked = family(**settings).made_for()
     assert asked["channels"] == 3 and asked["size"] == (size, size) and asked["mean"][0] == mean
     assert len(asked["mean"]) == len(asked["std"]) == 3 and all(0.2 < std <= 0.5 for std in asked["std"])
 
